@@ -1,0 +1,3 @@
+//! From a trained f32 network to the blob that `runtime-nostd` executes.
+
+pub mod network;

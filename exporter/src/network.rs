@@ -1,0 +1,95 @@
+//! The trained f32 network: plain data, and the file that carries it from the evolver (or an
+//! importer) to the exporter.
+
+use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape};
+use serde::{Deserialize, Serialize};
+
+/// Added to a variance before its square root is taken, in training and in folding alike.
+pub const BATCH_NORM_EPSILON: f32 = 1e-5;
+
+/// A trained network: a chain of layers from an image to one logit per class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Network {
+    /// What the first layer reads.
+    pub input: Input,
+    /// The layers, first to last. The last is [`Op::Dense`] with one output per class.
+    pub layers: Vec<Layer>,
+    /// Names of the classes, in label order.
+    pub classes: Vec<String>,
+    /// Where the network comes from (run, seed, data set), for people.
+    pub provenance: String,
+}
+
+/// The image a network reads: 8-bit pixels, HWC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Rows, columns, channels.
+    pub shape: Shape,
+    /// The pixel value of each channel that means 0: pixel `p` is the activation
+    /// `(p - zero[channel]) / 256`, in training and on the device alike.
+    pub zero: Vec<u8>,
+}
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// What it computes.
+    pub op: Op,
+    /// What follows the sum (after batch normalization). [`Activation::Linear`] for pooling.
+    pub activation: Activation,
+    /// Weights; `None` exactly where [`Op::filters`] is 0.
+    pub parameters: Option<Parameters>,
+}
+
+/// The trained values of one layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// `[filters, fan_in]`, row-major: a convolution's filter is
+    /// `[kernel_h, kernel_w, in_channels]`, a dense neuron's `[height, width, channels]`.
+    pub weights: Vec<f32>,
+    /// One per filter; all 0 where batch normalization follows.
+    pub bias: Vec<f32>,
+    /// Batch normalization between the sum and the activation.
+    pub norm: Option<BatchNorm>,
+}
+
+/// Batch normalization, one value per filter:
+/// `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BatchNorm {
+    /// Learned scale.
+    pub gamma: Vec<f32>,
+    /// Learned shift.
+    pub beta: Vec<f32>,
+    /// Running mean of the training batches.
+    pub mean: Vec<f32>,
+    /// Running variance of the training batches.
+    pub variance: Vec<f32>,
+}
+
+impl BatchNorm {
+    /// The state before any training: normalizes by mean 0 and variance 1, then changes nothing.
+    pub fn identity(filters: usize) -> Self {
+        Self {
+            gamma: vec![1.0; filters],
+            beta: vec![0.0; filters],
+            mean: vec![0.0; filters],
+            variance: vec![1.0; filters],
+        }
+    }
+}
+
+impl Network {
+    /// The shape that every layer reads, first to last, then the shape of the logits.
+    ///
+    /// # Errors
+    /// The index of the first layer whose geometry is impossible, and why.
+    pub fn shapes(&self) -> Result<Vec<Shape>, (usize, GeometryError)> {
+        let mut shapes = vec![self.input.shape];
+        for (index, layer) in self.layers.iter().enumerate() {
+            let output = layer.op.output(shapes[index]).map_err(|error| (index, error))?;
+            shapes.push(output);
+        }
+        Ok(shapes)
+    }
+}
