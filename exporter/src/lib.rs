@@ -1,3 +1,4 @@
 //! From a trained f32 network to the blob that `runtime-nostd` executes.
 
+pub mod dataset;
 pub mod network;
