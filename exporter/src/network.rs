@@ -87,7 +87,10 @@ impl Network {
     pub fn shapes(&self) -> Result<Vec<Shape>, (usize, GeometryError)> {
         let mut shapes = vec![self.input.shape];
         for (index, layer) in self.layers.iter().enumerate() {
-            let output = layer.op.output(shapes[index]).map_err(|error| (index, error))?;
+            let output = layer
+                .op
+                .output(shapes[index])
+                .map_err(|error| (index, error))?;
             shapes.push(output);
         }
         Ok(shapes)

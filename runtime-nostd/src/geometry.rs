@@ -174,7 +174,7 @@ pub enum Op {
         out_channels: u16,
     },
     /// Fully connected; weights are `[outputs, height, width, channels]` of the input map. The
-    /// output's shape is `1x1xoutputs`. The paper's flattening layer is this with ReLU.
+    /// output's shape is one pixel of `outputs` channels. The paper's flattening layer is this with ReLU.
     Dense {
         /// Number of neurons.
         outputs: u16,

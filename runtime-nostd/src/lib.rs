@@ -1,4 +1,45 @@
 //! Integer-only inference of small convolutional networks in Q8.8, from a blob in flash.
+//!
+//! No float, no allocation, and no panic: [`Model::parse`] accepts any bytes and either refuses them
+//! with a reason or returns a model whose inference cannot fail. Weights are read in place; RAM holds
+//! line buffers and accumulators only ([`Model::arena_bytes`]).
+//!
+//! ```no_run
+//! use runtime_nostd::{Model, Scratch};
+//!
+//! # fn main() -> Result<(), Box<dyn core::error::Error>> {
+//! # const ARENA_BYTES: usize = 2048;
+//! # static BLOB: &[u8] = &[];
+//! # let image = [0; 784];
+//! let model: Model = Model::parse(BLOB)?;
+//! let mut scratch = Scratch::<ARENA_BYTES>::new();
+//! let class = model.infer(&mut scratch, &image)?.class();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! FORMAT.md specifies the blob and the arithmetic.
 #![no_std]
 
+#[cfg(target_endian = "big")]
+compile_error!("parameters are read in place and are little-endian");
+
+mod arena;
+pub mod blob;
+mod bound;
+mod error;
 pub mod geometry;
+mod kernels;
+mod logits;
+mod model;
+mod ops;
+pub mod q8_8;
+mod scratch;
+mod session;
+
+pub use arena::arena_bytes;
+pub use error::{InferError, ParseError};
+pub use logits::Logits;
+pub use model::{DEFAULT_LAYERS, Layer, Model, Parameters};
+pub use scratch::Scratch;
+pub use session::Session;

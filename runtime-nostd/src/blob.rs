@@ -1,0 +1,209 @@
+//! The bytes of a network: a fixed prefix, `postcard` records, and the parameters that are read in
+//! place. FORMAT.md specifies every byte; the tests pin it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::geometry::{Activation, Op, Shape};
+use crate::q8_8::Product;
+
+/// First bytes of every blob. The line end shows a transfer that converted text.
+pub const MAGIC: [u8; 8] = *b"EA4CNN\r\n";
+
+/// Version of the layout of bytes. Another version is refused.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// Version of the arithmetic. A change of one output bit is a new version.
+pub const ARITHMETIC_VERSION: u16 = 1;
+
+/// Alignment, in bytes, that a blob needs in memory: parameters are read in place.
+pub const ALIGNMENT: usize = 4;
+
+/// Length of [`Prefix`] in bytes.
+pub const PREFIX_BYTES: usize = 32;
+
+/// Filters whose weights are interleaved, so that a kernel reads each activation once for all.
+pub const GROUP: usize = 4;
+
+/// The fixed part: little-endian numbers at fixed offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    /// [`FORMAT_VERSION`].
+    pub format_version: u16,
+    /// [`ARITHMETIC_VERSION`].
+    pub arithmetic_version: u16,
+    /// Length of the whole blob in bytes.
+    pub blob_bytes: u32,
+    /// CRC-32 (ISO-HDLC) of everything behind this field.
+    pub crc: u32,
+    /// Length of the records, which follow the prefix.
+    pub record_bytes: u32,
+    /// Offset of the parameters from the start of the blob, a multiple of [`ALIGNMENT`].
+    pub parameters_offset: u32,
+    /// Length of the parameters in bytes.
+    pub parameters_bytes: u32,
+}
+
+/// Offset of the first byte that the CRC covers.
+pub const CRC_START: usize = 20;
+
+impl Prefix {
+    /// Reads the numbers behind the magic. `None` if `bytes` is too short.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        let u16_at = |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let u32_at = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        Some(Self {
+            format_version: u16_at(8)?,
+            arithmetic_version: u16_at(10)?,
+            blob_bytes: u32_at(12)?,
+            crc: u32_at(16)?,
+            record_bytes: u32_at(20)?,
+            parameters_offset: u32_at(24)?,
+            parameters_bytes: u32_at(28)?,
+        })
+    }
+
+    /// The prefix as bytes, magic included.
+    pub fn write(&self) -> [u8; PREFIX_BYTES] {
+        let mut bytes = [0; PREFIX_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..10].copy_from_slice(&self.format_version.to_le_bytes());
+        bytes[10..12].copy_from_slice(&self.arithmetic_version.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.blob_bytes.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.crc.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.record_bytes.to_le_bytes());
+        bytes[24..28].copy_from_slice(&self.parameters_offset.to_le_bytes());
+        bytes[28..32].copy_from_slice(&self.parameters_bytes.to_le_bytes());
+        bytes
+    }
+}
+
+/// CRC-32 (ISO-HDLC) without a table: a blob is checked once, and 1 KiB of flash is a network.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    crc::Crc::<u32, crc::NoTable>::new(&crc::CRC_32_ISO_HDLC).checksum(bytes)
+}
+
+/// First record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header<'a> {
+    /// How activations and weights are multiplied, in the whole network.
+    pub product: Product,
+    /// Shape of the image.
+    pub input: Shape,
+    /// The pixel value that means 0, one per channel.
+    #[serde(borrow)]
+    pub zero: &'a [u8],
+    /// Scratch memory that the exporter promises to suffice, in bytes.
+    pub arena_bytes: u32,
+    /// Number of [`LayerRecord`]s that follow.
+    pub layers: u8,
+}
+
+/// One layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LayerRecord {
+    /// What it computes.
+    pub op: Op,
+    /// What follows its sum; [`Activation::Linear`] where there is none.
+    pub activation: Activation,
+    /// How its weights are stored.
+    pub weights: Weights,
+}
+
+/// How a layer's parameters are stored. New formats are appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Weights {
+    /// No parameters (pooling).
+    None,
+    /// Per layer: one `i32` per filter, the bias with the rounding constant of its store added,
+    /// then the `i16` weights in the order of [`Packing`].
+    I16 {
+        /// Fractional bits of the weights.
+        frac_bits: u8,
+    },
+}
+
+/// The order of a layer's weights: groups of [`GROUP`] filters (the last may have fewer); in a
+/// group kernel row by kernel row; in a row pair by pair of neighboring elements (the last pair of
+/// an odd row is filled up with 0); in a pair filter by filter.
+///
+/// One order for all targets: a kernel reads a pair of activations as one word and multiplies it
+/// with one word of weights for each filter of the group (`SMLAD`, `pmaddwd`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// Filters of the layer.
+    pub filters: usize,
+    /// Kernel rows; the map's rows for a dense layer.
+    pub rows: usize,
+    /// Elements of one kernel row: `kernel_w * in_channels`.
+    pub row_elements: usize,
+}
+
+impl Packing {
+    /// The packing of `op`'s weights over an `input` map; `None` for pooling.
+    pub const fn new(op: Op, input: Shape) -> Option<Self> {
+        match op {
+            Op::Conv {
+                window,
+                out_channels,
+            } => Some(Self {
+                filters: out_channels as usize,
+                rows: window.kernel_h as usize,
+                row_elements: window.kernel_w as usize * input.channels as usize,
+            }),
+            Op::Dense { outputs } => Some(Self {
+                filters: outputs as usize,
+                rows: input.height as usize,
+                row_elements: input.row_elements(),
+            }),
+            Op::MaxPool { .. } | Op::AvgPool { .. } => None,
+        }
+    }
+
+    /// Elements of one stored row of one filter, the filling of an odd row included.
+    pub const fn stored_row(self) -> usize {
+        self.row_elements.next_multiple_of(2)
+    }
+
+    /// Weights as stored, filling included.
+    pub const fn stored_weights(self) -> usize {
+        self.filters
+            .saturating_mul(self.rows)
+            .saturating_mul(self.stored_row())
+    }
+
+    /// Bytes of the layer's biases and weights.
+    pub const fn stored_bytes(self) -> usize {
+        self.filters
+            .saturating_mul(4)
+            .saturating_add(self.stored_weights().saturating_mul(2))
+    }
+
+    /// Position of one weight among the layer's stored weights.
+    pub const fn index(self, filter: usize, row: usize, element: usize) -> usize {
+        let first = filter / GROUP * GROUP;
+        let group = if self.filters - first < GROUP {
+            self.filters - first
+        } else {
+            GROUP
+        };
+        let pair = row * self.stored_row() / 2 + element / 2;
+        first * self.rows * self.stored_row() + (pair * group + filter - first) * 2 + element % 2
+    }
+}
+
+/// The bytes of a blob file, aligned as [`Model::parse`](crate::Model::parse) needs them.
+///
+/// The path is relative to the file that invokes the macro, as with [`include_bytes!`].
+///
+/// ```ignore
+/// static BLOB: &[u8] = runtime_nostd::include_blob!("winner.q88");
+/// ```
+#[macro_export]
+macro_rules! include_blob {
+    ($path:expr) => {{
+        #[repr(C, align(4))]
+        struct Aligned<T: ?Sized>(T);
+        static BLOB: &Aligned<[u8]> = &Aligned(*include_bytes!($path));
+        &BLOB.0
+    }};
+}

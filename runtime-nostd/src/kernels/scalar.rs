@@ -1,0 +1,152 @@
+//! The specification of the sums: portable, safe, no panic.
+
+use crate::blob::{GROUP, Packing};
+use crate::q8_8::{Product, Requantize, rounded_product};
+
+/// The rows of a line buffer that lie under a window, top to bottom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'a> {
+    /// The whole line buffer.
+    pub(crate) buffer: &'a [i16],
+    /// Elements of a stored row.
+    pub(crate) row_elements: usize,
+    /// Rows that the buffer holds.
+    pub(crate) capacity: usize,
+    /// Slot of the first row.
+    pub(crate) first: usize,
+    /// Number of rows.
+    pub(crate) count: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows, each from its first element to the end of the buffer.
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a [i16]> {
+        (0..self.count).scan(self.first, move |slot, _| {
+            let row = self.buffer.get(*slot * self.row_elements..)?;
+            *slot += 1;
+            if *slot == self.capacity {
+                *slot = 0;
+            }
+            Some(row)
+        })
+    }
+}
+
+/// Biases (rounding included) and packed weights of a layer, with what they are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Filters<'a> {
+    pub(crate) packing: Packing,
+    pub(crate) bias: &'a [i32],
+    pub(crate) weights: &'a [i16],
+    pub(crate) product: Product,
+}
+
+impl<'a> Filters<'a> {
+    /// The filters in groups of [`GROUP`]: biases and weights of each.
+    pub(crate) fn groups(self) -> impl Iterator<Item = (&'a [i32], &'a [i16])> {
+        let filter_weights = self.packing.rows * self.packing.stored_row();
+        let groups = self.weights.chunks((filter_weights * GROUP).max(1));
+        self.bias.chunks(GROUP).zip(groups)
+    }
+}
+
+/// One output row of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConvRow<'a> {
+    pub(crate) filters: Filters<'a>,
+    /// The rows under the window that lie inside the map.
+    pub(crate) rows: Rows<'a>,
+    /// Kernel rows above the map, which contribute nothing.
+    pub(crate) skipped_kernel_rows: usize,
+    /// Elements from one output column's window to the next: `stride_w * in_channels`.
+    pub(crate) step: usize,
+    pub(crate) store: Requantize,
+}
+
+impl ConvRow<'_> {
+    /// Computes the row into `out`, `[columns, filters]`.
+    pub(crate) fn run(self, out: &mut [i16]) {
+        for (group, (bias, weights)) in self.filters.groups().enumerate() {
+            match *bias {
+                [b0, b1, b2, b3] => self.group([b0, b1, b2, b3], weights, group, out),
+                [b0, b1, b2] => self.group([b0, b1, b2], weights, group, out),
+                [b0, b1] => self.group([b0, b1], weights, group, out),
+                [b0] => self.group([b0], weights, group, out),
+                _ => {}
+            }
+        }
+    }
+
+    /// All columns of one group of `N` filters.
+    fn group<const N: usize>(self, bias: [i32; N], weights: &[i16], group: usize, out: &mut [i16]) {
+        let row_weights = self.filters.packing.stored_row() * N;
+        let weights = weights.get(self.skipped_kernel_rows * row_weights..);
+        let filters = self.filters.packing.filters.max(1);
+        for (column, pixel) in out.chunks_exact_mut(filters).enumerate() {
+            let mut sums = bias;
+            let weight_rows = weights.unwrap_or(&[]).chunks_exact(row_weights.max(1));
+            for (row, weights) in self.rows.iter().zip(weight_rows) {
+                let window = row.get(column * self.step..).unwrap_or(&[]);
+                accumulate(self.filters.product, &mut sums, window, weights);
+            }
+            let stored = pixel.get_mut(group * GROUP..).unwrap_or(&mut []);
+            for (stored, sum) in stored.iter_mut().zip(sums) {
+                *stored = self.store.store(sum);
+            }
+        }
+    }
+}
+
+/// Adds the input row `y` to the accumulators of a dense layer.
+pub(crate) fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
+    let stored_row = filters.packing.stored_row();
+    for (sums, (_, weights)) in sums.chunks_mut(GROUP).zip(filters.groups()) {
+        let row_weights = stored_row * sums.len();
+        let weights = weights.get(y * row_weights..).unwrap_or(&[]);
+        let weights = weights.get(..row_weights).unwrap_or(&[]);
+        match sums {
+            [_, _, _, _] => accumulate_into::<4>(filters.product, sums, row, weights),
+            [_, _, _] => accumulate_into::<3>(filters.product, sums, row, weights),
+            [_, _] => accumulate_into::<2>(filters.product, sums, row, weights),
+            _ => accumulate_into::<1>(filters.product, sums, row, weights),
+        }
+    }
+}
+
+fn accumulate_into<const N: usize>(
+    product: Product,
+    sums: &mut [i32],
+    row: &[i16],
+    weights: &[i16],
+) {
+    if let Some(sums) = sums.first_chunk_mut::<N>() {
+        accumulate(product, sums, row, weights);
+    }
+}
+
+/// Adds one kernel row to the sums of `N` filters: `weights` is `[pairs][N][2]`, `row` at least
+/// `[pairs][2]`.
+#[inline(always)]
+fn accumulate<const N: usize>(product: Product, sums: &mut [i32; N], row: &[i16], weights: &[i16]) {
+    match product {
+        Product::Exact => accumulate_by(sums, row, weights, |x, w| i32::from(x) * i32::from(w)),
+        Product::Rounded => accumulate_by(sums, row, weights, rounded_product),
+    }
+}
+
+#[inline(always)]
+fn accumulate_by<const N: usize>(
+    sums: &mut [i32; N],
+    row: &[i16],
+    weights: &[i16],
+    product: impl Fn(i16, i16) -> i32,
+) {
+    let (weights, _) = weights.as_chunks::<2>();
+    let (pairs, _) = row.as_chunks::<2>();
+    for (&[x0, x1], weights) in pairs.iter().zip(weights.chunks_exact(N)) {
+        for (sum, &[w0, w1]) in sums.iter_mut().zip(weights) {
+            // The exporter proved, and `Model::parse` checked, that no partial sum overflows.
+            *sum = sum.wrapping_add(product(x0, w0).wrapping_add(product(x1, w1)));
+        }
+    }
+}
