@@ -114,8 +114,8 @@ pub struct LayerRecord {
 pub enum Weights {
     /// No parameters (pooling).
     None,
-    /// Per layer: one `i32` per filter, the bias with the rounding constant of its store added,
-    /// then the `i16` weights in the order of [`Packing`].
+    /// Per layer: one `i32` per filter, the bias with the rounding constant of its store added
+    /// (the last layer has no store), then the `i16` weights in the order of [`Packing`].
     I16 {
         /// Fractional bits of the weights.
         frac_bits: u8,

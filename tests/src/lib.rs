@@ -1,1 +1,4 @@
-//! x
+//! What the equivalence tests share: an independent reference, and random networks.
+
+pub mod random_network;
+pub mod reference;

@@ -1,0 +1,212 @@
+//! The blob's writer, and the proof that the runtime accepts what was written.
+
+use std::io;
+use std::path::Path;
+
+use runtime_nostd::blob::{
+    ALIGNMENT, ARITHMETIC_VERSION, CRC_START, FORMAT_VERSION, Header, LayerRecord, PREFIX_BYTES,
+    Packing, Prefix, Weights, crc32,
+};
+use runtime_nostd::geometry::{GeometryError, Op, Shape};
+use runtime_nostd::q8_8::Requantize;
+use runtime_nostd::{Model, ParseError, arena_bytes};
+use thiserror::Error;
+
+use crate::quantize::{FixedNetwork, FixedParameters};
+
+/// A blob in memory, aligned for [`Model::parse`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    words: Vec<u32>,
+    bytes: usize,
+}
+
+impl Blob {
+    /// Copies the bytes of a blob to aligned memory. What they say is not checked.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut words = vec![0; bytes.len().div_ceil(4)];
+        bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+        Self {
+            words,
+            bytes: bytes.len(),
+        }
+    }
+
+    /// Reads a blob file. What it says is not checked.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        Ok(Self::from_bytes(&std::fs::read(path)?))
+    }
+
+    /// The bytes as they are flashed.
+    pub fn as_bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.bytes]
+    }
+
+    /// The checked network in these bytes.
+    ///
+    /// # Errors
+    /// As [`Model::parse`].
+    pub fn model(&self) -> Result<Model<'_>, ParseError> {
+        Model::parse(self.as_bytes())
+    }
+}
+
+/// Why a network cannot be written as a blob. Layers and filters count from 0.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// A layer's geometry is impossible.
+    #[error("layer {layer}: {error}")]
+    Geometry {
+        /// The layer.
+        layer: usize,
+        /// What is wrong.
+        error: GeometryError,
+    },
+    /// The number of layers does not fit the format.
+    #[error("{0} layers, at most 255 can be written")]
+    TooManyLayers(usize),
+    /// A layer has not as many weights or biases as its geometry says.
+    #[error("layer {layer}: {given} parameters, its geometry says {needed}")]
+    ParameterCount {
+        /// The layer.
+        layer: usize,
+        /// Weights and biases that its geometry says.
+        needed: usize,
+        /// Weights and biases given.
+        given: usize,
+    },
+    /// An accumulator could overflow.
+    #[error(
+        "layer {layer}, filter {filter}: the sum of 16-bit products could exceed 32 bits; train \
+         with smaller weights (weight decay) or scale this filter down"
+    )]
+    Overflow {
+        /// The layer.
+        layer: usize,
+        /// The filter.
+        filter: usize,
+    },
+    /// The whole exceeds 4 GiB.
+    #[error("the blob would exceed 4 GiB")]
+    TooLarge,
+    /// The runtime refuses the network for another reason.
+    #[error("the runtime refuses the network: {0}")]
+    Refused(ParseError),
+}
+
+/// Writes a blob, and proves that every accumulator is bounded by having the runtime parse it.
+///
+/// # Errors
+/// The network cannot be expressed, or its sums could overflow ([`WriteError`]).
+pub fn write(network: &FixedNetwork) -> Result<Blob, WriteError> {
+    let mut records = Vec::new();
+    let mut parameters = Vec::new();
+    let mut shape = network.input.shape;
+    for (index, layer) in network.layers.iter().enumerate() {
+        let geometry = |error| WriteError::Geometry {
+            layer: index,
+            error,
+        };
+        let output = layer.op.output(shape).map_err(geometry)?;
+        let weights = match (&layer.parameters, Packing::new(layer.op, shape)) {
+            (None, None) => Weights::None,
+            (Some(fixed), Some(packing)) if matches(fixed, layer.op, shape) => {
+                let store = Requantize::new(network.product, fixed.frac_bits, layer.activation);
+                let last = index + 1 == network.layers.len();
+                let rounding = if last { 0 } else { store.rounding() };
+                pack(fixed, packing, rounding, &mut parameters);
+                Weights::I16 {
+                    frac_bits: fixed.frac_bits,
+                }
+            }
+            (fixed, _) => {
+                return Err(WriteError::ParameterCount {
+                    layer: index,
+                    needed: layer.op.parameters(shape),
+                    given: fixed
+                        .as_ref()
+                        .map_or(0, |fixed| fixed.weights.len() + fixed.bias.len()),
+                });
+            }
+        };
+        records.push(LayerRecord {
+            op: layer.op,
+            activation: layer.activation,
+            weights,
+        });
+        shape = output;
+    }
+    let blob = assemble(network, &records, &parameters)?;
+    match blob.model().err() {
+        None => Ok(blob),
+        Some(ParseError::Overflow { layer, filter }) => Err(WriteError::Overflow { layer, filter }),
+        Some(error) => Err(WriteError::Refused(error)),
+    }
+}
+
+fn matches(fixed: &FixedParameters, op: Op, input: Shape) -> bool {
+    fixed.bias.len() == op.filters() && fixed.weights.len() == op.filters() * op.fan_in(input)
+}
+
+/// Appends a layer's biases, with the rounding constant of the store, and its packed weights.
+fn pack(fixed: &FixedParameters, packing: Packing, rounding: i32, parameters: &mut Vec<u8>) {
+    for &bias in &fixed.bias {
+        parameters.extend(bias.saturating_add(rounding).to_le_bytes());
+    }
+    let mut packed = vec![0i16; packing.stored_weights()];
+    let filter_weights = packing.rows * packing.row_elements;
+    for (position, &weight) in fixed.weights.iter().enumerate() {
+        let (filter, inside) = (position / filter_weights, position % filter_weights);
+        let (row, element) = (inside / packing.row_elements, inside % packing.row_elements);
+        packed[packing.index(filter, row, element)] = weight;
+    }
+    for weight in packed {
+        parameters.extend(weight.to_le_bytes());
+    }
+}
+
+fn assemble(
+    network: &FixedNetwork,
+    layers: &[LayerRecord],
+    parameters: &[u8],
+) -> Result<Blob, WriteError> {
+    let ops: Vec<Op> = layers.iter().map(|layer| layer.op).collect();
+    let arena = arena_bytes(network.input.shape, &ops)
+        .map_err(|error| WriteError::Refused(ParseError::Geometry { layer: 0, error }))?;
+    let header = Header {
+        product: network.product,
+        input: network.input.shape,
+        zero: &network.input.zero,
+        arena_bytes: u32::try_from(arena).map_err(|_| WriteError::TooLarge)?,
+        layers: u8::try_from(layers.len()).map_err(|_| WriteError::TooManyLayers(layers.len()))?,
+    };
+    let mut bytes = vec![0; PREFIX_BYTES];
+    let serialized = postcard::to_extend(&header, bytes);
+    bytes = serialized.map_err(|_| WriteError::TooLarge)?;
+    for layer in layers {
+        bytes = postcard::to_extend(layer, bytes).map_err(|_| WriteError::TooLarge)?;
+    }
+    let record_bytes = bytes.len() - PREFIX_BYTES;
+    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+    let parameters_offset = bytes.len();
+    bytes.extend(parameters);
+
+    let length = |bytes: usize| u32::try_from(bytes).map_err(|_| WriteError::TooLarge);
+    let mut prefix = Prefix {
+        format_version: FORMAT_VERSION,
+        arithmetic_version: ARITHMETIC_VERSION,
+        blob_bytes: length(bytes.len())?,
+        crc: 0,
+        record_bytes: length(record_bytes)?,
+        parameters_offset: length(parameters_offset)?,
+        parameters_bytes: length(parameters.len())?,
+    };
+    bytes[..PREFIX_BYTES].copy_from_slice(&prefix.write());
+    prefix.crc = crc32(&bytes[CRC_START..]);
+    bytes[..PREFIX_BYTES].copy_from_slice(&prefix.write());
+    Ok(Blob::from_bytes(&bytes))
+}
