@@ -1,1 +1,3 @@
-//! x
+//! Neuroevolution of small CNNs for microcontrollers.
+
+pub mod train;

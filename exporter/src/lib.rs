@@ -5,6 +5,7 @@
 
 pub mod dataset;
 pub mod fold;
+pub mod forward;
 pub mod network;
 pub mod quantize;
 pub mod write;

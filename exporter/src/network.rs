@@ -3,6 +3,7 @@
 
 use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// Added to a variance before its square root is taken, in training and in folding alike.
 pub const BATCH_NORM_EPSILON: f32 = 1e-5;
@@ -95,4 +96,136 @@ impl Network {
         }
         Ok(shapes)
     }
+
+    /// The shapes of [`Network::shapes`], once everything that the types leave open is in order:
+    /// geometry, lengths of all vectors, and a last layer that gives one logit per class. Code that
+    /// walks a checked network indexes without fear.
+    ///
+    /// # Errors
+    /// The first [`NetworkError`], first layer to last.
+    pub fn check(&self) -> Result<Vec<Shape>, NetworkError> {
+        let shapes = self
+            .shapes()
+            .map_err(|(layer, source)| NetworkError::Geometry { layer, source })?;
+        let channels = usize::from(self.input.shape.channels);
+        if self.input.zero.len() != channels {
+            return Err(NetworkError::InputZero {
+                found: self.input.zero.len(),
+                expected: channels,
+            });
+        }
+        for (index, (layer, &input)) in self.layers.iter().zip(&shapes).enumerate() {
+            layer.check(index, input)?;
+        }
+        match self.layers.last() {
+            Some(Layer {
+                op: Op::Dense { outputs },
+                activation: Activation::Linear,
+                ..
+            }) if usize::from(*outputs) == self.classes.len() => Ok(shapes),
+            _ => Err(NetworkError::LastLayer {
+                classes: self.classes.len(),
+            }),
+        }
+    }
+}
+
+impl Layer {
+    fn check(&self, layer: usize, input: Shape) -> Result<(), NetworkError> {
+        let filters = self.op.filters();
+        let Some(parameters) = &self.parameters else {
+            return match (filters, self.activation) {
+                (0, Activation::Linear) => Ok(()),
+                (0, Activation::Relu) => Err(NetworkError::PoolActivation { layer }),
+                _ => Err(NetworkError::Parameters {
+                    layer,
+                    op: self.op.name(),
+                }),
+            };
+        };
+        if filters == 0 {
+            return Err(NetworkError::Parameters {
+                layer,
+                op: self.op.name(),
+            });
+        }
+        let length = |what, found, expected| {
+            if found == expected {
+                Ok(())
+            } else {
+                Err(NetworkError::Length {
+                    layer,
+                    what,
+                    found,
+                    expected,
+                })
+            }
+        };
+        let weights = filters * self.op.fan_in(input);
+        length("weights", parameters.weights.len(), weights)?;
+        length("bias", parameters.bias.len(), filters)?;
+        if let Some(norm) = &parameters.norm {
+            length("gamma", norm.gamma.len(), filters)?;
+            length("beta", norm.beta.len(), filters)?;
+            length("mean", norm.mean.len(), filters)?;
+            length("variance", norm.variance.len(), filters)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a [`Network`] cannot be executed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// A layer does not fit the map that it reads.
+    #[error("layer {layer}: {source}")]
+    Geometry {
+        /// Index of the layer.
+        layer: usize,
+        /// What is impossible.
+        source: GeometryError,
+    },
+    /// [`Input::zero`] is not one value per channel.
+    #[error("the input has {found} zero values for {expected} channels; give one per channel")]
+    InputZero {
+        /// Values in [`Input::zero`].
+        found: usize,
+        /// Channels of the input.
+        expected: usize,
+    },
+    /// Parameters are missing, or a pooling layer has some.
+    #[error("layer {layer} ({op}): convolution and dense layers have parameters, pooling has none")]
+    Parameters {
+        /// Index of the layer.
+        layer: usize,
+        /// Name of its operation.
+        op: &'static str,
+    },
+    /// A pooling layer has an activation.
+    #[error("layer {layer} is pooling, which must be linear; activate the layer before it")]
+    PoolActivation {
+        /// Index of the layer.
+        layer: usize,
+    },
+    /// A vector of parameters has the wrong length.
+    #[error("layer {layer} has {found} values of {what} where its geometry needs {expected}")]
+    Length {
+        /// Index of the layer.
+        layer: usize,
+        /// Name of the vector.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// The length that geometry and filter count require.
+        expected: usize,
+    },
+    /// The last layer does not give the logits.
+    #[error(
+        "the last layer must be dense and linear, with one output for each of {classes} classes"
+    )]
+    LastLayer {
+        /// Number of classes.
+        classes: usize,
+    },
 }
