@@ -1,11 +1,16 @@
 //! From a trained f32 network to the blob that `runtime-nostd` executes.
 //!
-//! [`network::Network`] is folded ([`fold`]), quantized ([`quantize`]) and written ([`write`]);
-//! the writer has the runtime itself parse what it wrote.
+//! A [`network::Network`] is folded ([`fold`]), quantized ([`quantize`]) and written ([`write`]); the
+//! writer has the runtime itself parse what it wrote. [`export`] does all three.
 
 pub mod dataset;
+pub mod export;
+pub mod file;
 pub mod fold;
 pub mod forward;
+pub mod inspect;
+pub mod module;
 pub mod network;
 pub mod quantize;
+pub mod verify;
 pub mod write;
