@@ -72,7 +72,7 @@ impl Inspection<'_, '_> {
             layer.macs(),
             layer
                 .parameters()
-                .map_or(0, |parameters| parameters.bytes()),
+                .map_or(0, runtime_nostd::Parameters::bytes),
             layer.arena_bytes(),
         )
     }
