@@ -197,7 +197,9 @@ fn relative(file: &Path, from: &Path) -> Result<String, Box<dyn Error>> {
         .count();
     let up = folder.components().skip(common).map(|_| "..".as_ref());
     let down = file.components().skip(common);
-    let path: PathBuf = up.chain(down.map(|part| part.as_os_str())).collect();
+    let path: PathBuf = up
+        .chain(down.map(std::path::Component::as_os_str))
+        .collect();
     // Forward slashes work in `include_bytes!` everywhere.
     path.to_str()
         .map(|path| path.replace('\\', "/"))
