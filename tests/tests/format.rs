@@ -233,7 +233,11 @@ fn what_inference_could_stumble_over_is_refused() {
                 frac_bits: 16,
             },
         ),
-        ("weights of pooling", refusal(65, 0, 1), ParseError::Records),
+        (
+            "weights of pooling",
+            refusal(65, 0, 1),
+            ParseError::WeightsFormat { layer: 1 },
+        ),
         (
             "a filling weight",
             refusal(110, 0, 1),
