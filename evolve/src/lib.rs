@@ -1,3 +1,3 @@
-//! Neuroevolution of small CNNs for microcontrollers.
+//! x
 
-pub mod train;
+pub mod split;
