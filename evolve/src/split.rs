@@ -4,12 +4,14 @@
 use exporter::dataset::{Dataset, Images};
 use rand::seq::SliceRandom;
 use rand_core::Rng;
+use serde::{Deserialize, Serialize};
 
 /// Percent of the images in Dtrain, Dtest and Dval (section 4).
 const PERCENT: [usize; 3] = [75, 10, 15];
 
 /// How a data set is divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SplitKind {
     /// As in the paper's section 4: the images of training and test files together, 75 % in Dtrain,
     /// 10 % in Dtest and 15 % in Dval.
