@@ -12,6 +12,7 @@ pub mod inherit;
 pub mod initial;
 pub mod mutate;
 pub mod repair;
+pub mod seed;
 pub mod select;
 pub mod settings;
 pub mod space;
