@@ -60,7 +60,9 @@ impl Config {
     pub fn read(folder: &Path) -> Result<Self, ConfigError> {
         let path = config_path(folder);
         match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|source| ConfigError::Syntax { path, source }),
+            Ok(text) => {
+                toml::from_str(&text).map_err(|source| ConfigError::Syntax { path, source })
+            }
             Err(source) => Err(ConfigError::Io { path, source }),
         }
     }

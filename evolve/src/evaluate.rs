@@ -65,9 +65,10 @@ pub fn count_correct(
         Arithmetic::Float => Ok(count_correct_f32(network, images, backend)?),
         Arithmetic::Fixed(product) => {
             let exported = export(network, product)?;
-            let model = exported.blob.model().map_err(|error| {
-                ExportError::Write(WriteError::Refused(error))
-            })?;
+            let model = exported
+                .blob
+                .model()
+                .map_err(|error| ExportError::Write(WriteError::Refused(error)))?;
             Ok(count_correct_blob(&model, images)?)
         }
     }

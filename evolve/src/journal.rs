@@ -106,7 +106,8 @@ impl Journal {
         let mut file = options.open(path).map_err(|source| at(path, source))?;
         lock(&file, path)?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|source| at(path, source))?;
+        file.read_to_end(&mut bytes)
+            .map_err(|source| at(path, source))?;
         let Some(rest) = bytes.strip_prefix(&MAGIC) else {
             return Err(JournalError::NotAJournal { path: path.into() });
         };
@@ -214,7 +215,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let _first = Journal::create(&path).unwrap();
-        assert!(matches!(Journal::open(&path), Err(JournalError::Locked { .. })));
+        assert!(matches!(
+            Journal::open(&path),
+            Err(JournalError::Locked { .. })
+        ));
     }
 
     #[test]
@@ -222,7 +226,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         written(&path, &[vec![1]]);
-        assert!(matches!(Journal::create(&path), Err(JournalError::Io { .. })));
+        assert!(matches!(
+            Journal::create(&path),
+            Err(JournalError::Io { .. })
+        ));
     }
 
     #[test]
@@ -234,7 +241,10 @@ mod tests {
         bytes[8] = 7;
         std::fs::write(&path, bytes).unwrap();
         let error = Journal::open(&path).unwrap_err().to_string();
-        assert!(error.ends_with("journal of version 7, this program reads 1"), "{error}");
+        assert!(
+            error.ends_with("journal of version 7, this program reads 1"),
+            "{error}"
+        );
     }
 
     proptest! {

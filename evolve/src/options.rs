@@ -306,7 +306,10 @@ mod tests {
         assert_eq!(config.settings.population, 15);
         assert_eq!(config.settings.initial.layers, 2..=4);
         assert!((config.settings.variation.operators.reset_weights - 0.5).abs() < 1e-12);
-        assert_eq!(config.settings.min_accuracy, Settings::cifar10().min_accuracy);
+        assert_eq!(
+            config.settings.min_accuracy,
+            Settings::cifar10().min_accuracy
+        );
     }
 
     #[test]

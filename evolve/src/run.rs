@@ -225,7 +225,12 @@ impl<'a, B: Backend> Run<'a, B> {
         fs::create_dir_all(folder).map_err(|source| io_error(folder, source))?;
         let mut journal = Journal::create(&folder.join(JOURNAL))?;
         config.write(folder)?;
-        append(&mut journal, &Frame::Start { images: data.checksum })?;
+        append(
+            &mut journal,
+            &Frame::Start {
+                images: data.checksum,
+            },
+        )?;
         Ok(Self::new(folder, config, data, journal, backend, observer))
     }
 
@@ -254,7 +259,12 @@ impl<'a, B: Backend> Run<'a, B> {
         let data = Data::load(&config)?;
         let mut frames = frames.iter().enumerate();
         if frames.len() == 0 {
-            append(&mut journal, &Frame::Start { images: data.checksum })?;
+            append(
+                &mut journal,
+                &Frame::Start {
+                    images: data.checksum,
+                },
+            )?;
         }
         let mut run = Self::new(folder, config, data, journal, backend, observer);
         frames.try_for_each(|(number, frame)| run.replay(number, frame))?;
@@ -313,7 +323,11 @@ impl<'a, B: Backend> Run<'a, B> {
         if record.generation > 0 {
             progress.candidates += record.candidates.len();
         }
-        for rejection in record.candidates.iter().filter_map(|summary| summary.rejection) {
+        for rejection in record
+            .candidates
+            .iter()
+            .filter_map(|summary| summary.rejection)
+        {
             let name = match rejection {
                 Rejection::Diverged => "diverged",
                 Rejection::Overflow => "overflow",
@@ -322,7 +336,9 @@ impl<'a, B: Backend> Run<'a, B> {
         }
         progress.seconds += seconds;
         if let Some(best) = population.best() {
-            progress.lines.push(generation_line(&population, best, record));
+            progress
+                .lines
+                .push(generation_line(&population, best, record));
             let folder = self.folder.join("best");
             fs::create_dir_all(&folder).map_err(|source| io_error(&folder, source))?;
             let path = folder.join(format!("{:03}.network", record.generation));
@@ -351,8 +367,10 @@ impl<'a, B: Backend> Run<'a, B> {
                 }
                 Some(population) => {
                     let size = self.config.settings.population;
-                    self.observer.generation_starts(population.generation + 1, size);
-                    self.search(&|| self.observer.candidate_done()).next(population)?
+                    self.observer
+                        .generation_starts(population.generation + 1, size);
+                    self.search(&|| self.observer.candidate_done())
+                        .next(population)?
                 }
                 None => self.search(&|| ()).initial(&seeds)?,
             };
@@ -534,7 +552,10 @@ fn generation_line(population: &Population, best: &Member, record: &Record) -> G
     for member in &population.members {
         *ages.entry(member.candidate.age).or_default() += 1;
     }
-    let accuracies = population.members.iter().map(|member| member.candidate.accuracy);
+    let accuracies = population
+        .members
+        .iter()
+        .map(|member| member.candidate.accuracy);
     GenerationLine {
         generation: record.generation,
         best: best.candidate,

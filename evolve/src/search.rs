@@ -243,7 +243,13 @@ impl<B: Backend> Search<'_, B> {
             let parents = [parent()?, parent()?];
             let id = first_id + children.len() as u64;
             let variation = &self.settings.variation;
-            children.extend(offspring(parents, [id, id + 1], self.space, variation, &mut rng)?);
+            children.extend(offspring(
+                parents,
+                [id, id + 1],
+                self.space,
+                variation,
+                &mut rng,
+            )?);
         }
         // An odd population has no room for the last pair's second child.
         children.truncate(size);
@@ -265,7 +271,9 @@ impl<B: Backend> Search<'_, B> {
         };
         for epoch in 0..self.settings.epochs {
             order.shuffle(&mut stream(self.seed, Purpose::Training { id, epoch }));
-            let passed = self.backend.train(&mut individual.network, self.train, &order, &sgd);
+            let passed = self
+                .backend
+                .train(&mut individual.network, self.train, &order, &sgd);
             match passed {
                 Ok(epoch) => trained.loss = Some(epoch.mean_loss),
                 Err(TrainError::Diverged { .. }) => {
@@ -370,7 +378,10 @@ impl<B: Backend> Search<'_, B> {
             .chain(&offspring)
             .map(|member| member.candidate)
             .collect();
-        let survivors = self.settings.replacement.survivors(&all, self.settings.population);
+        let survivors = self
+            .settings
+            .replacement
+            .survivors(&all, self.settings.population);
         if survivors.is_empty() {
             return Err(SearchError::NoCandidates);
         }
