@@ -1,4 +1,6 @@
-//! What the equivalence tests share: an independent reference, and random networks.
+//! What the equivalence tests share: an independent reference, random networks, and the emulated
+//! device.
 
+pub mod device;
 pub mod random_network;
 pub mod reference;
