@@ -1,7 +1,7 @@
 //! The emulated device and the host give the same bits.
 //!
-//! Run with `cargo test -p tests --test device -- --ignored`: building for the device takes more than
-//! Rust and a host.
+//! Run with `tests/run`, or `cargo test -p tests --features device`: building for the device takes more
+//! than Rust and a host, see `tests/toolchain`.
 
 use exporter::dataset::Dataset;
 use exporter::write::{Blob, write};
@@ -17,7 +17,6 @@ const IMAGES: u64 = 4;
 const EXAMPLE: &[u8] = include_bytes!("../../firmware-example/src/firmware/network.q88");
 
 #[test]
-#[ignore = "needs the thumbv7em-none-eabihf target and QEMU: see tests/toolchain"]
 fn random_networks_give_the_same_logits() {
     let device = Device::build(CORTEX_M4).expect("the firmware builds");
     let mut runner = TestRunner::deterministic();
@@ -35,7 +34,6 @@ fn random_networks_give_the_same_logits() {
 }
 
 #[test]
-#[ignore = "needs the thumbv7em-none-eabihf target and QEMU: see tests/toolchain"]
 fn digits_give_the_same_logits() {
     let device = Device::build(CORTEX_M4).expect("the firmware builds");
     let digits = Dataset::bundled().test;
@@ -47,7 +45,6 @@ fn digits_give_the_same_logits() {
 }
 
 #[test]
-#[ignore = "needs the thumbv7em-none-eabihf target and QEMU: see tests/toolchain"]
 fn the_demo_counts_instructions() {
     let device = Device::build(CORTEX_M4).expect("the firmware builds");
     let printed = device.demo().expect("the demo ends");
@@ -67,7 +64,6 @@ fn the_demo_counts_instructions() {
 }
 
 #[test]
-#[ignore = "needs the thumbv7em-none-eabihf target and QEMU: see tests/toolchain"]
 fn refusals_say_why() {
     let device = Device::build(CORTEX_M4).expect("the firmware builds");
     let refusal = |blob: &[u8], images: &[u8]| match device.logits(blob, images) {
