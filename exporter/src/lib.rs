@@ -3,6 +3,7 @@
 //! A [`network::Network`] is folded ([`fold`]), quantized ([`quantize`]) and written ([`write`]); the
 //! writer has the runtime itself parse what it wrote. [`export`] does all three.
 
+pub mod cuts;
 pub mod dataset;
 pub mod export;
 pub mod file;

@@ -1,4 +1,5 @@
 //! What the equivalence tests share: an independent reference, and random networks.
 
+pub mod models;
 pub mod random_network;
 pub mod reference;

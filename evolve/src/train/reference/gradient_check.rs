@@ -30,7 +30,7 @@ enum Follow {
 }
 
 fn layer(op: Op, input: Shape, follow: Follow, rng: &mut ChaCha8Rng) -> Layer {
-    let filters = op.filters();
+    let filters = op.filters(input);
     let mut random = |count: usize, low: f32, high: f32| -> Vec<f32> {
         (0..count).map(|_| rng.random_range(low..high)).collect()
     };
