@@ -1,3 +1,30 @@
-//! Neuroevolution of small CNNs for microcontrollers.
+//! Neuroevolution of small CNNs for microcontrollers: Algorithm 1 of the paper (EA4CNN) and its
+//! pieces, training, and the runs that put them together.
 
+pub mod age;
+pub mod config;
+pub mod cost;
+pub mod crossover;
+pub mod decode;
+pub mod draft;
+pub mod evaluate;
+pub mod fitness;
+pub mod genome;
+pub mod individual;
+pub mod inherit;
+pub mod initial;
+pub mod journal;
+pub mod mutate;
+pub mod options;
+pub mod repair;
+pub mod run;
+pub mod search;
+pub mod seed;
+pub mod select;
+pub mod settings;
+pub mod space;
+pub mod split;
+pub mod streams;
+pub mod terminal;
 pub mod train;
+pub mod variation;

@@ -7,7 +7,7 @@ use runtime_nostd::blob::{
     ALIGNMENT, ARITHMETIC_VERSION, CRC_START, FORMAT_VERSION, Header, LayerRecord, PREFIX_BYTES,
     Packing, Prefix, Weights, crc32,
 };
-use runtime_nostd::geometry::{GeometryError, Keep, Op, Shape};
+use runtime_nostd::geometry::{GeometryError, Op, Shape};
 use runtime_nostd::q8_8::Requantize;
 use runtime_nostd::{Chain, Model, ParseError};
 use thiserror::Error;
@@ -142,17 +142,12 @@ pub fn write_with_cuts(network: &FixedNetwork, cuts: &[usize]) -> Result<Blob, W
             op: layer.op,
             activation: layer.activation,
             weights,
-            keep: if cuts.contains(&index) {
-                Keep::Map
-            } else {
-                Keep::Rows
-            },
         });
     }
     let arena_bytes = chain
         .arena_bytes(cuts)
         .map_err(|(layer, error)| WriteError::Geometry { layer, error })?;
-    let blob = assemble(network, arena_bytes, &records, &parameters)?;
+    let blob = assemble(network, arena_bytes, cuts, &records, &parameters)?;
     match blob.model().err() {
         None => Ok(blob),
         Some(ParseError::Overflow { layer, filter }) => Err(WriteError::Overflow { layer, filter }),
@@ -204,15 +199,19 @@ fn pack(fixed: &FixedParameters, packing: Packing, rounding: i32, parameters: &m
 fn assemble(
     network: &FixedNetwork,
     arena_bytes: usize,
+    cuts: &[usize],
     layers: &[LayerRecord],
     parameters: &[u8],
 ) -> Result<Blob, WriteError> {
+    // The chain has been cut there: they are layers.
+    let cuts: Vec<u8> = cuts.iter().map(|&cut| cut as u8).collect();
     let header = Header {
         product: network.product,
         input: network.input.shape,
         zero: &network.input.zero,
         arena_bytes: u32::try_from(arena_bytes).map_err(|_| WriteError::TooLarge)?,
         layers: u8::try_from(layers.len()).map_err(|_| WriteError::TooLarge)?,
+        cuts: &cuts,
     };
     let mut bytes = vec![0; PREFIX_BYTES];
     let serialized = postcard::to_extend(&header, bytes);

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::geometry::{Activation, Keep, Op, Shape};
+use crate::geometry::{Activation, Op, Shape};
 use crate::q8_8::Product;
 
 /// First bytes of every blob. The line end shows a transfer that converted text.
@@ -96,6 +96,9 @@ pub struct Header<'a> {
     pub arena_bytes: u32,
     /// Number of [`LayerRecord`]s that follow.
     pub layers: u8,
+    /// Layers whose whole output is stored ([`Keep::Map`](crate::geometry::Keep)), ascending.
+    #[serde(borrow)]
+    pub cuts: &'a [u8],
 }
 
 /// One layer.
@@ -107,8 +110,6 @@ pub struct LayerRecord {
     pub activation: Activation,
     /// How its weights are stored.
     pub weights: Weights,
-    /// How its output is kept.
-    pub keep: Keep,
 }
 
 /// How a layer's parameters are stored. New formats are appended.

@@ -98,6 +98,8 @@ pub enum ParseError {
     },
     /// The last layer is not a dense layer without activation.
     LastLayer,
+    /// The cuts are not layers in ascending order.
+    Cuts,
     /// The blob promises that less scratch memory suffices than does.
     Arena {
         /// Bytes that the blob states.
@@ -161,6 +163,7 @@ impl fmt::Display for ParseError {
                 write!(f, "layer {layer}, filter {filter}: the sum could overflow")
             }
             Self::LastLayer => f.write_str("the last layer must be dense, without activation"),
+            Self::Cuts => f.write_str("the cuts are not layers in ascending order"),
             Self::Arena { stated, needed } => write!(
                 f,
                 "blob promises an arena of {stated} bytes, {needed} are needed: export again"

@@ -327,7 +327,7 @@ pub enum Activation {
 }
 
 /// How a layer's output is kept until it has been read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Keep {
     /// The rows that readers still need.
     Rows,

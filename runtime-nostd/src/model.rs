@@ -101,6 +101,7 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             arena_words: 0,
         };
         model.read_layers(layers, records, words)?;
+        model.cut(header.cuts)?;
         model.plan_arena(header.arena_bytes as usize)?;
         Ok(model)
     }
@@ -125,7 +126,6 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
                 }
             })?;
             layer.activation = record.activation;
-            layer.keep = record.keep;
             (layer.parameters, words) = self.read_parameters(index, &layer, record, words)?;
 
             let bound_of = |map: u8| match map.checked_sub(1) {
@@ -195,6 +195,17 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
                 Err(ParseError::WeightsFormat { layer: index })
             }
         }
+    }
+
+    fn cut(&mut self, cuts: &[u8]) -> Result<(), ParseError> {
+        if !cuts.is_sorted_by(|before, cut| before < cut) {
+            return Err(ParseError::Cuts);
+        }
+        for &cut in cuts {
+            let layer = self.layers.get_mut(usize::from(cut));
+            layer.ok_or(ParseError::Cuts)?.keep = Keep::Map;
+        }
+        Ok(())
     }
 
     fn plan_arena(&mut self, stated: usize) -> Result<(), ParseError> {

@@ -20,8 +20,12 @@ use exporter::network::{BatchNorm, Layer, Network, NetworkError, Parameters};
 use runtime_nostd::geometry::{Op, Shape};
 use thiserror::Error;
 
+mod lanes;
 mod reference;
+#[cfg(test)]
+mod specimen;
 
+pub use lanes::{Lanes, workspace_bytes};
 pub use reference::Reference;
 
 /// The weight of a batch in the running mean and variance of batch normalization.

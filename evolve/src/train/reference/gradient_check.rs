@@ -6,8 +6,7 @@
 //! pooling winners and are left out, and a test fails if more than a few are.
 
 use exporter::dataset::Images;
-use exporter::network::{BatchNorm, Input, Layer, Network, Parameters};
-use rand::RngExt;
+use exporter::network::Network;
 use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 use runtime_nostd::geometry::{Activation, Op, Shape, Window};
@@ -15,73 +14,19 @@ use runtime_nostd::geometry::{Activation, Op, Shape, Window};
 use super::Learned;
 use super::backward::gradient;
 use super::forward::{Pass, first_greatest, positions};
+use crate::train::specimen::{self, Follow};
 
 const STEP: f64 = 1e-6;
 const IMAGES: usize = 3;
 const CLASSES: u16 = 3;
 
-/// Convolution or dense, then this.
-#[derive(Clone, Copy, PartialEq)]
-enum Follow {
-    Nothing,
-    Relu,
-    Norm,
-    NormRelu,
-}
-
-fn layer(op: Op, input: Shape, follow: Follow, rng: &mut ChaCha8Rng) -> Layer {
-    let filters = op.filters(input);
-    let mut random = |count: usize, low: f32, high: f32| -> Vec<f32> {
-        (0..count).map(|_| rng.random_range(low..high)).collect()
-    };
-    let norm = matches!(follow, Follow::Norm | Follow::NormRelu).then(|| BatchNorm {
-        gamma: random(filters, 0.5, 1.5),
-        beta: random(filters, -0.5, 0.5),
-        ..BatchNorm::identity(filters)
-    });
-    let parameters = Parameters {
-        weights: random(filters * op.fan_in(input), -1.0, 1.0),
-        bias: random(filters, -0.5, 0.5),
-        norm,
-    };
-    Layer {
-        op,
-        activation: if matches!(follow, Follow::Relu | Follow::NormRelu) {
-            Activation::Relu
-        } else {
-            Activation::Linear
-        },
-        parameters: (filters > 0).then_some(parameters),
-    }
-}
-
 /// A network of `ops` on 7x6x2 images, closed by a dense layer, and images for it.
 fn network_of(ops: &[(Op, Follow)]) -> (Network, Images) {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let input = Shape::new(7, 6, 2);
-    let mut shape = input;
-    let classes = (Op::Dense { outputs: CLASSES }, Follow::Nothing);
-    let mut layers = Vec::new();
-    for &(op, follow) in ops.iter().chain([&classes]) {
-        layers.push(layer(op, shape, follow, &mut rng));
-        shape = op.output(shape).unwrap();
-    }
-    let network = Network {
-        input: Input {
-            shape: input,
-            zero: vec![100, 150],
-        },
-        layers,
-        classes: vec![String::new(); CLASSES.into()],
-        provenance: String::new(),
-    };
-    let pixels = (0..IMAGES * input.elements())
-        .map(|_| rng.random_range(0..=255))
-        .collect();
-    let labels = (0..IMAGES)
-        .map(|image| (image % usize::from(CLASSES)) as u8)
-        .collect();
-    (network, Images::new(input, pixels, labels))
+    let network = specimen::network(input, ops, CLASSES, &mut rng);
+    let images = specimen::images(&network, IMAGES, &mut rng);
+    (network, images)
 }
 
 /// On which side of each kink the pass ran: active ReLUs, and winners of max pooling.

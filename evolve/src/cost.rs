@@ -1,0 +1,199 @@
+//! What a network costs, from its geometry alone, and the limits that keep every candidate
+//! trainable.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decode::LayerPlan;
+
+/// The cost of one network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Tunable parameters as deployed: weights and one bias per filter, into which batch
+    /// normalization is folded.
+    pub parameters: u64,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Elements of all maps, the input's included: what training keeps for every image of a batch.
+    pub activations: u64,
+}
+
+impl Cost {
+    /// The cost of a phenotype.
+    pub fn of(plan: &[LayerPlan]) -> Self {
+        let input = plan
+            .first()
+            .map_or(0, |layer| layer.input.elements() as u64);
+        let start = Self {
+            activations: input,
+            ..Self::default()
+        };
+        plan.iter().fold(start, |sum, layer| {
+            let outputs = layer.output.elements() as u64;
+            Self {
+                parameters: sum.parameters + layer.op.parameters(layer.input) as u64,
+                macs: sum.macs + outputs * layer.op.fan_in(layer.input) as u64,
+                activations: sum.activations + outputs,
+            }
+        })
+    }
+}
+
+/// Upper bounds on a candidate's cost. A candidate beyond one of them is never built: operators
+/// draw again, so evolution can neither exhaust memory nor start a training without end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Most parameters. The default, 500,000, is 1 MB of 16-bit weights: a large
+    /// microcontroller's flash.
+    pub max_parameters: u64,
+    /// Most multiply-accumulates of one inference. With the default of 20 million, an epoch over
+    /// 50,000 images is at most 3 * 10^12 of them: one pass forward, two backward.
+    pub max_macs: u64,
+    /// Most elements of all maps together. The default, 2^18, is 32 MiB of f32 values for a
+    /// training batch of 32 images.
+    pub max_activations: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_parameters: 500_000,
+            max_macs: 20_000_000,
+            max_activations: 1 << 18,
+        }
+    }
+}
+
+impl Limits {
+    /// Whether `cost` is within every limit.
+    ///
+    /// # Errors
+    /// The first limit that it exceeds.
+    pub fn check(&self, cost: &Cost) -> Result<(), LimitExceeded> {
+        let all = [
+            ("parameters", cost.parameters, self.max_parameters),
+            ("multiply-accumulates", cost.macs, self.max_macs),
+            ("activations", cost.activations, self.max_activations),
+        ];
+        match all.into_iter().find(|(_, value, limit)| value > limit) {
+            Some((quantity, value, limit)) => Err(LimitExceeded {
+                quantity,
+                value,
+                limit,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A network beyond one of the [`Limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{value} {quantity} exceed the limit of {limit}: raise the limit or shrink the network")]
+pub struct LimitExceeded {
+    /// What is too much.
+    pub quantity: &'static str,
+    /// How much it is.
+    pub value: u64,
+    /// How much it may be.
+    pub limit: u64,
+}
+
+/// Energy of a 32-bit floating-point multiplication in 16-bit fixed-point ones, for a 65 nm
+/// technology (paper, section 3.6: c1).
+pub const FIXED_POINT_ENERGY_GAIN: f64 = 2.4;
+
+/// The number format of an inference's multiplications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Multiplication {
+    /// 32-bit floating point.
+    Float32,
+    /// 16-bit fixed point.
+    Fixed16,
+}
+
+/// How many times less energy all multiplications of one inference need (`E_mult`, section 3.6)
+/// after `original` parameters have become `reduced`, relative to the original in floating point:
+/// `c1 * original / reduced`, with c1 = 1 where floating point stays.
+pub fn multiplication_energy_reduction(
+    original: u64,
+    reduced: u64,
+    multiplication: Multiplication,
+) -> f64 {
+    let gain = match multiplication {
+        Multiplication::Float32 => 1.0,
+        Multiplication::Fixed16 => FIXED_POINT_ENERGY_GAIN,
+    };
+    gain * original as f64 / reduced as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime_nostd::geometry::Shape;
+
+    use super::*;
+    use crate::decode::decode;
+    use crate::genome::{Gene, Genome, Header};
+
+    #[test]
+    fn cost_counts_every_layer() {
+        let genome = Genome {
+            header: Header {
+                id: 0,
+                age: 0,
+                learning_rate: 0.1,
+                flatten_neurons: 5,
+            },
+            genes: vec![Gene::Conv {
+                kernel_size: 3,
+                filters: 4,
+                stride: 1,
+                padding: 0,
+            }],
+        };
+        let plan = decode(&genome, Shape::new(8, 8, 2), 10).unwrap();
+        // Maps: 8x8x2, 6x6x4, 5, 10.
+        let expected = Cost {
+            parameters: 4 * (9 * 2 + 1) + 5 * (6 * 6 * 4 + 1) + 10 * (5 + 1),
+            macs: 6 * 6 * 4 * 9 * 2 + 5 * 6 * 6 * 4 + 10 * 5,
+            activations: 128 + 144 + 5 + 10,
+        };
+        assert_eq!(Cost::of(&plan), expected);
+    }
+
+    #[test]
+    fn a_limit_is_inclusive_and_named() {
+        let limits = Limits {
+            max_macs: 10,
+            ..Limits::default()
+        };
+        let at = Cost {
+            macs: 10,
+            ..Cost::default()
+        };
+        assert_eq!(limits.check(&at), Ok(()));
+        let beyond = Cost { macs: 11, ..at };
+        let error = limits.check(&beyond).unwrap_err();
+        assert_eq!(error.quantity, "multiply-accumulates");
+    }
+
+    /// Table 2 of the paper, to its one decimal. CNN1-FP is left out: its 8480 parameters make
+    /// 42.5, not the 42.9 printed.
+    #[test]
+    fn energy_reductions_of_table_2() {
+        use Multiplication::{Fixed16, Float32};
+        for (parameters, multiplication, printed) in [
+            (360_264, Float32, 1.0),
+            (12_784, Float32, 28.1),
+            (15_728, Float32, 22.9),
+            (23_120, Float32, 15.6),
+            (36_720, Fixed16, 23.6),
+            (30_672, Fixed16, 28.2),
+            (19_632, Fixed16, 44.0),
+        ] {
+            let reduction = multiplication_energy_reduction(360_264, parameters, multiplication);
+            assert!(
+                (reduction - printed).abs() < 0.1,
+                "{parameters}: {reduction}"
+            );
+        }
+    }
+}

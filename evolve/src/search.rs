@@ -1,0 +1,471 @@
+//! Algorithm 1 of the paper, one generation at a time.
+//!
+//! A generation is a pure function of the population before it, the settings and the seed. Its
+//! [`Record`] holds everything that is new, so that replaying records ([`Population::after`]) gives
+//! the population without training anything again.
+
+use exporter::dataset::Images;
+use exporter::network::Network;
+use rand::seq::SliceRandom as _;
+use rayon::prelude::*;
+use runtime_nostd::geometry::GeometryError;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use thiserror::Error;
+
+use crate::age::{Outcome, age_after_training};
+use crate::cost::Cost;
+use crate::evaluate::{Arithmetic, EvaluateError, count_correct};
+use crate::fitness::{FitnessFunction, reference_parameters};
+use crate::individual::{Birth, Individual, InvalidIndividual};
+use crate::initial::{InitialError, random_individual};
+use crate::seed::{SeedError, individual_of};
+use crate::select::{Candidate, tournament};
+use crate::settings::Settings;
+use crate::space::SearchSpace;
+use crate::streams::{Purpose, stream};
+use crate::train::{Backend, Sgd, TrainError};
+use crate::variation::offspring;
+
+/// What a search works with.
+pub struct Search<'a, B> {
+    /// Parameters of the algorithm.
+    pub settings: &'a Settings,
+    /// Images, classes and limits.
+    pub space: &'a SearchSpace,
+    /// Dtrain.
+    pub train: &'a Images,
+    /// Dtest, which fitness sees.
+    pub test: &'a Images,
+    /// The CNN implementation.
+    pub backend: &'a B,
+    /// The arithmetic of fitness.
+    pub arithmetic: Arithmetic,
+    /// Where all random numbers come from.
+    pub seed: u64,
+    /// Is told of every candidate that has been trained and evaluated, from any thread.
+    pub on_candidate: &'a (dyn Fn() + Sync),
+}
+
+/// An individual with what is known of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Genome, weights and origin.
+    pub individual: Individual,
+    /// What selection sees.
+    pub candidate: Candidate,
+    /// What it costs.
+    pub cost: Cost,
+}
+
+/// A candidate as reports see it: no weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// What selection sees; all 0 where the candidate was rejected.
+    pub candidate: Candidate,
+    /// Parents and operators.
+    pub birth: Birth,
+    /// What it costs.
+    pub cost: Cost,
+    /// Mean training loss of its last epoch; `None` in the initial population.
+    pub loss: Option<f64>,
+    /// Why it takes no part in selection.
+    pub rejection: Option<Rejection>,
+}
+
+/// Why a candidate is scored 0 and cannot survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rejection {
+    /// Its loss or a weight became infinite or undefined in training.
+    Diverged,
+    /// Its accumulators could overflow in fixed point.
+    Overflow,
+}
+
+/// All that is new in a generation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The generation; 0 is the initial population.
+    pub generation: u32,
+    /// Every candidate of the generation, in the order of their ids.
+    pub candidates: Vec<Summary>,
+    /// Those of them that are in the new population.
+    pub newcomers: Vec<Member>,
+    /// Ids of the new population, best first.
+    pub survivors: Vec<u64>,
+}
+
+/// The population after a generation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Population {
+    /// The generation; 0 is the initial population.
+    pub generation: u32,
+    /// Its members, best first.
+    pub members: Vec<Member>,
+    /// Parameters of the best CNN of the initial population, the unit of `s_rel`.
+    pub reference_parameters: u64,
+}
+
+/// Why a search cannot go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SearchError {
+    /// There is no initial population.
+    #[error("no initial population: {0}")]
+    Initial(#[from] InitialError),
+    /// A network cannot seed the population.
+    #[error("the network cannot seed the evolution: {0}")]
+    Seed(#[from] SeedError),
+    /// An individual is not what its genome says.
+    #[error(transparent)]
+    Invalid(#[from] InvalidIndividual),
+    /// A candidate cannot be trained.
+    #[error("candidate {id}: {source}")]
+    Train {
+        /// The candidate.
+        id: u64,
+        /// The reason.
+        source: TrainError,
+    },
+    /// A candidate cannot be evaluated.
+    #[error("candidate {id}: {source}")]
+    Evaluate {
+        /// The candidate.
+        id: u64,
+        /// The reason.
+        source: EvaluateError,
+    },
+    /// A layer's geometry is impossible.
+    #[error("layer {0}: {1}")]
+    Geometry(usize, GeometryError),
+    /// Every candidate was rejected.
+    #[error("all candidates were rejected: lower the learning rate")]
+    NoCandidates,
+    /// Records that do not belong together.
+    #[error("generation {0} does not follow from the records before it")]
+    Record(u32),
+}
+
+impl<B: Backend> Search<'_, B> {
+    /// Lines 1 and 2: the initial population, random or made of `seeds`, evaluated untrained.
+    ///
+    /// # Errors
+    /// No network fits the limits, or a seed is not one of this search space.
+    pub fn initial(&self, seeds: &[Network]) -> Result<Record, SearchError> {
+        let mut rng = stream(self.seed, Purpose::Initial);
+        let mut individuals = Vec::new();
+        for id in 0..self.settings.population as u64 {
+            individuals.push(match seeds.get(id as usize % seeds.len().max(1)) {
+                None => random_individual(id, self.space, &self.settings.initial, &mut rng)?,
+                Some(network) => {
+                    let learning_rate = self.settings.initial.learning_rate;
+                    individual_of(network.clone(), id, learning_rate, self.space)?
+                }
+            });
+        }
+        let trained = individuals.into_iter().map(|individual| Trained {
+            individual,
+            loss: None,
+            rejection: None,
+        });
+        let evaluated: Vec<Evaluated> = trained
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|trained| self.evaluate(trained))
+            .collect::<Result<_, _>>()?;
+        let sizes = evaluated
+            .iter()
+            .filter(|evaluated| evaluated.trained.rejection.is_none())
+            .map(|evaluated| (evaluated.accuracy, evaluated.cost.parameters));
+        let reference = reference_parameters(sizes).ok_or(SearchError::NoCandidates)?;
+        let members = evaluated.into_iter().map(|evaluated| {
+            let age = evaluated.trained.individual.genome.header.age;
+            self.score(evaluated, reference, |_| age)
+        });
+        self.select(0, &[], members.collect())
+    }
+
+    /// Lines 4 to 15: the generation after `population`.
+    ///
+    /// # Errors
+    /// A candidate cannot be trained or evaluated, which only an altered journal can cause.
+    pub fn next(&self, population: &Population) -> Result<Record, SearchError> {
+        let generation = population.generation + 1;
+        let offspring = self.offspring(generation, population)?;
+        let evaluated: Vec<Evaluated> = offspring
+            .into_par_iter()
+            .map(|individual| {
+                let evaluated = self.evaluate(self.train(individual)?);
+                (self.on_candidate)();
+                evaluated
+            })
+            .collect::<Result<_, _>>()?;
+        let parents: HashMap<u64, f64> = population
+            .members
+            .iter()
+            .map(|member| (member.candidate.id, member.candidate.fitness))
+            .collect();
+        let scored = evaluated.into_iter().map(|evaluated| {
+            let birth = evaluated.trained.individual.birth;
+            let age = evaluated.trained.individual.genome.header.age;
+            let parent_fitness = birth.parent.and_then(|id| parents.get(&id).copied());
+            self.score(evaluated, population.reference_parameters, |fitness| {
+                let before = parent_fitness.unwrap_or(0.0);
+                let outcome = Outcome::of(birth.is_changed(), fitness, before);
+                age_after_training(age, outcome, self.settings.max_age())
+            })
+        });
+        self.select(generation, &population.members, scored.collect())
+    }
+
+    /// Lines 4 to 10: as many children as there are members.
+    fn offspring(
+        &self,
+        generation: u32,
+        population: &Population,
+    ) -> Result<Vec<Individual>, SearchError> {
+        let size = self.settings.population;
+        let mut rng = stream(self.seed, Purpose::Variation { generation });
+        let candidates: Vec<Candidate> = population
+            .members
+            .iter()
+            .map(|member| member.candidate)
+            .collect();
+        let first_id = u64::from(generation) * size as u64;
+        let mut children = Vec::with_capacity(size + 1);
+        while children.len() < size {
+            let mut parent = || {
+                let winner = tournament(&candidates, &mut rng).ok_or(SearchError::NoCandidates)?;
+                Ok::<_, SearchError>(&population.members[winner].individual)
+            };
+            let parents = [parent()?, parent()?];
+            let id = first_id + children.len() as u64;
+            let variation = &self.settings.variation;
+            children.extend(offspring(
+                parents,
+                [id, id + 1],
+                self.space,
+                variation,
+                &mut rng,
+            )?);
+        }
+        // An odd population has no room for the last pair's second child.
+        children.truncate(size);
+        Ok(children)
+    }
+
+    /// Line 11: one training, Dtrain shuffled before every epoch (section 3.4).
+    fn train(&self, mut individual: Individual) -> Result<Trained, SearchError> {
+        let id = individual.genome.header.id;
+        let sgd = Sgd {
+            learning_rate: individual.genome.header.learning_rate,
+            batch_size: NonZeroUsize::new(self.settings.batch_size).unwrap_or(NonZeroUsize::MIN),
+        };
+        let mut order: Vec<u32> = (0..self.train.len() as u32).collect();
+        let mut trained = Trained {
+            loss: None,
+            rejection: None,
+            individual: individual.clone(),
+        };
+        for epoch in 0..self.settings.epochs {
+            order.shuffle(&mut stream(self.seed, Purpose::Training { id, epoch }));
+            let passed = self
+                .backend
+                .train(&mut individual.network, self.train, &order, &sgd);
+            match passed {
+                Ok(epoch) => trained.loss = Some(epoch.mean_loss),
+                Err(TrainError::Diverged { .. }) => {
+                    trained.rejection = Some(Rejection::Diverged);
+                    return Ok(trained);
+                }
+                Err(source) => return Err(SearchError::Train { id, source }),
+            }
+        }
+        trained.individual = individual;
+        Ok(trained)
+    }
+
+    /// Line 13 without the fitness, whose unit is not known yet for the initial population.
+    fn evaluate(&self, mut trained: Trained) -> Result<Evaluated, SearchError> {
+        let id = trained.individual.genome.header.id;
+        let cost = Cost::of(&trained.individual.plan()?);
+        let mut correct = 0;
+        if trained.rejection.is_none() {
+            let network = &trained.individual.network;
+            match count_correct(network, self.test, self.arithmetic, self.backend) {
+                Ok(count) => correct = count,
+                Err(error) if error.is_overflow() => {
+                    trained.rejection = Some(Rejection::Overflow);
+                }
+                Err(source) => return Err(SearchError::Evaluate { id, source }),
+            }
+        }
+        Ok(Evaluated {
+            trained,
+            cost,
+            accuracy: correct as f64 / self.test.len() as f64,
+        })
+    }
+
+    /// Equation 1 and the age.
+    fn score(
+        &self,
+        evaluated: Evaluated,
+        reference_parameters: u64,
+        age: impl FnOnce(f64) -> u32,
+    ) -> (Member, Summary) {
+        let Evaluated {
+            trained,
+            cost,
+            accuracy,
+        } = evaluated;
+        let Trained {
+            mut individual,
+            loss,
+            rejection,
+        } = trained;
+        let function = FitnessFunction {
+            size_weight: self.settings.size_weight,
+            min_accuracy: self.settings.min_accuracy,
+            reference_parameters,
+        };
+        let fitness = match rejection {
+            None => function.fitness(accuracy, cost.parameters),
+            Some(_) => 0.0,
+        };
+        let header = &mut individual.genome.header;
+        header.age = age(fitness);
+        let candidate = Candidate {
+            id: header.id,
+            age: header.age,
+            fitness,
+            accuracy,
+            parameters: cost.parameters,
+        };
+        let summary = Summary {
+            candidate,
+            birth: individual.birth,
+            cost,
+            loss,
+            rejection,
+        };
+        let member = Member {
+            individual,
+            candidate,
+            cost,
+        };
+        (member, summary)
+    }
+
+    /// Line 14: replacement among `parents` and the new candidates that were not rejected.
+    fn select(
+        &self,
+        generation: u32,
+        parents: &[Member],
+        scored: Vec<(Member, Summary)>,
+    ) -> Result<Record, SearchError> {
+        let (offspring, candidates): (Vec<Member>, Vec<Summary>) = scored.into_iter().unzip();
+        let accepted = offspring
+            .into_iter()
+            .zip(&candidates)
+            .filter(|(_, summary)| summary.rejection.is_none())
+            .map(|(member, _)| member);
+        let offspring: Vec<Member> = accepted.collect();
+        let all: Vec<Candidate> = parents
+            .iter()
+            .chain(&offspring)
+            .map(|member| member.candidate)
+            .collect();
+        let survivors = self
+            .settings
+            .replacement
+            .survivors(&all, self.settings.population);
+        if survivors.is_empty() {
+            return Err(SearchError::NoCandidates);
+        }
+        let survivors: Vec<u64> = survivors.into_iter().map(|index| all[index].id).collect();
+        let newcomers = offspring
+            .into_iter()
+            .filter(|member| survivors.contains(&member.candidate.id))
+            .collect();
+        Ok(Record {
+            generation,
+            candidates,
+            newcomers,
+            survivors,
+        })
+    }
+}
+
+/// An individual after its training.
+struct Trained {
+    individual: Individual,
+    loss: Option<f64>,
+    rejection: Option<Rejection>,
+}
+
+/// An individual after its evaluation.
+struct Evaluated {
+    trained: Trained,
+    cost: Cost,
+    accuracy: f64,
+}
+
+impl Population {
+    /// The population that the first record of a run describes.
+    ///
+    /// # Errors
+    /// It is not a first record.
+    pub fn first(record: &Record) -> Result<Self, SearchError> {
+        let accepted = record
+            .candidates
+            .iter()
+            .filter(|summary| summary.rejection.is_none())
+            .map(|summary| (summary.candidate.accuracy, summary.candidate.parameters));
+        let reference_parameters = reference_parameters(accepted);
+        let empty = Self {
+            generation: 0,
+            members: Vec::new(),
+            reference_parameters: reference_parameters.ok_or(SearchError::Record(0))?,
+        };
+        if record.generation != 0 {
+            return Err(SearchError::Record(record.generation));
+        }
+        empty.with(record)
+    }
+
+    /// The population after the generation that `record` describes.
+    ///
+    /// # Errors
+    /// The record is not the next one.
+    pub fn after(self, record: &Record) -> Result<Self, SearchError> {
+        if record.generation != self.generation + 1 {
+            return Err(SearchError::Record(record.generation));
+        }
+        self.with(record)
+    }
+
+    fn with(self, record: &Record) -> Result<Self, SearchError> {
+        let mut members: HashMap<u64, Member> = self
+            .members
+            .into_iter()
+            .chain(record.newcomers.iter().cloned())
+            .map(|member| (member.candidate.id, member))
+            .collect();
+        let survivors = record.survivors.iter().map(|id| members.remove(id));
+        Ok(Self {
+            generation: record.generation,
+            members: survivors
+                .collect::<Option<_>>()
+                .ok_or(SearchError::Record(record.generation))?,
+            reference_parameters: self.reference_parameters,
+        })
+    }
+
+    /// The member with the highest fitness.
+    pub fn best(&self) -> Option<&Member> {
+        self.members.first()
+    }
+}

@@ -1,0 +1,472 @@
+//! Convolution: forward, and backward to its input. Both are the same correlation of a zero-padded
+//! band of rows with packed weights.
+//!
+//! Backward with stride `s`: the input rows `y` of one residue `(y + pad) mod s` see every `s`-th
+//! kernel row and neighboring rows of the output's gradient, so each of the `s_h · s_w` residues
+//! (phases) is a correlation without gaps. Nothing is multiplied by inserted zeros.
+
+use runtime_nostd::geometry::Window;
+
+use super::dispatch::{Kernel, OUT};
+use super::map::{Extent, Reading};
+use super::vector::{Vector, pieces};
+
+/// Vectors that a band of rows may take: half of a typical second-level cache.
+const BAND_VECTORS: usize = 8192;
+
+/// One dimension of a window.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    kernel: usize,
+    stride: usize,
+    /// Padding before the map's first element.
+    pad: usize,
+    /// Elements of the input.
+    input: usize,
+}
+
+/// The kernel elements that inputs of one residue see, as a correlation over outputs.
+#[derive(Clone, Copy, Debug)]
+struct Phase {
+    /// `(input position + pad) mod stride`, which is also the first kernel element.
+    residue: usize,
+    /// Number of kernel elements: `residue`, `residue + stride`, and so on.
+    taps: usize,
+}
+
+impl Axis {
+    /// Input elements that `outputs` neighboring outputs read.
+    fn reach(self, outputs: usize) -> usize {
+        (outputs - 1) * self.stride + self.kernel
+    }
+
+    fn phase(self, residue: usize) -> Phase {
+        let taps = (self.kernel + self.stride - 1 - residue) / self.stride;
+        Phase { residue, taps }
+    }
+
+    /// Zeros before the first output when outputs are read backward.
+    fn halo(self) -> usize {
+        self.phase(0).taps - 1
+    }
+
+    /// The first output, counted from the halo's start, that an input of `phase` reads.
+    fn first_output(self, phase: Phase, input: usize) -> usize {
+        (input + self.pad - phase.residue) / self.stride + self.halo() + 1 - phase.taps
+    }
+
+    /// Outputs with both halos that the inputs `start..end` read: first and number.
+    fn outputs_of(self, start: usize, end: usize) -> (usize, usize) {
+        let first = (start + self.pad) / self.stride;
+        let last = (end - 1 + self.pad) / self.stride + self.halo();
+        (first, last + 1 - first)
+    }
+
+    /// The kernel elements of `phase` in the order of the outputs that they meet.
+    fn taps(self, phase: Phase) -> impl Iterator<Item = usize> {
+        (0..phase.taps)
+            .rev()
+            .map(move |tap| phase.residue + tap * self.stride)
+    }
+}
+
+/// The geometry of one convolution, and the bands it is cut into.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Convolution {
+    rows: Axis,
+    columns: Axis,
+    pub(super) input: Extent,
+    pub(super) output: Extent,
+}
+
+impl Convolution {
+    pub(super) fn new(window: Window, input: Extent, output: Extent) -> Self {
+        Self {
+            rows: Axis {
+                kernel: window.kernel_h.into(),
+                stride: window.stride_h.into(),
+                pad: window.pad_top.into(),
+                input: input.height,
+            },
+            columns: Axis {
+                kernel: window.kernel_w.into(),
+                stride: window.stride_w.into(),
+                pad: window.pad_left.into(),
+                input: input.width,
+            },
+            input,
+            output,
+        }
+    }
+
+    /// Weights of one filter.
+    pub(super) fn fan_in(self) -> usize {
+        self.kernel_rows() * self.run()
+    }
+
+    /// Rows of the kernel.
+    pub(super) fn kernel_rows(self) -> usize {
+        self.rows.kernel
+    }
+
+    /// Vectors of one kernel row, which are contiguous in a band: columns times channels.
+    pub(super) fn run(self) -> usize {
+        self.columns.kernel * self.input.channels
+    }
+
+    /// Vectors from one pixel's window to the next one's in a band.
+    pub(super) fn pixel_step(self) -> usize {
+        self.columns.stride * self.input.channels
+    }
+
+    /// Vectors of one padded row of the input.
+    pub(super) fn padded_row(self) -> usize {
+        self.columns.reach(self.output.width) * self.input.channels
+    }
+
+    /// Vectors from one output row's window to the next one's in a band.
+    pub(super) fn row_step(self) -> usize {
+        self.rows.stride * self.padded_row()
+    }
+
+    /// Output rows per band when going forward.
+    fn output_rows_per_band(self) -> usize {
+        let rows = (BAND_VECTORS / self.padded_row()).saturating_sub(self.rows.kernel);
+        (rows / self.rows.stride + 1).min(self.output.height)
+    }
+
+    /// Vectors of one row of the output's gradient with its halos.
+    fn padded_gradient_row(self) -> usize {
+        let last = (self.columns.input - 1 + self.columns.pad) / self.columns.stride;
+        (last + self.columns.halo() + 1) * self.output.channels
+    }
+
+    /// Input rows per band when going backward.
+    fn input_rows_per_band(self) -> usize {
+        let rows = (BAND_VECTORS / self.padded_gradient_row()).saturating_sub(self.rows.halo() + 1);
+        (rows.max(1) * self.rows.stride).min(self.input.height)
+    }
+
+    /// Vectors of the largest band, forward and backward.
+    pub(super) fn band_vectors(self) -> usize {
+        let forward = self.rows.reach(self.output_rows_per_band()) * self.padded_row();
+        let gradient_rows =
+            self.input_rows_per_band().div_ceil(self.rows.stride) + 1 + self.rows.halo();
+        forward.max(gradient_rows * self.padded_gradient_row())
+    }
+
+    /// The output rows of each band: first and number.
+    pub(super) fn output_bands(self) -> impl Iterator<Item = (usize, usize)> {
+        pieces(self.output.height, self.output_rows_per_band())
+    }
+
+    /// Fills `band` with the zero-padded activations that `rows` output rows from `first` read.
+    #[inline(always)]
+    pub(super) fn fill(
+        self,
+        source: &[Vector],
+        reading: &Reading,
+        (first, rows): (usize, usize),
+        band: &mut [Vector],
+    ) {
+        let start = first * self.rows.stride;
+        let padding = Padding {
+            before: self.columns.pad * self.input.channels,
+            row: self.padded_row(),
+        };
+        for (index, row) in band
+            .chunks_exact_mut(padding.row)
+            .take(self.rows.reach(rows))
+            .enumerate()
+        {
+            match self.input.row_of(source, start + index, self.rows.pad) {
+                None => row.fill(Vector::ZERO),
+                Some(source) => {
+                    let inside = padding.zero_sides(row, source.len());
+                    reading.activations(source, inside);
+                }
+            }
+        }
+    }
+
+    /// Fills `band` with rows `first..first + rows` of the output's gradient, counted from the
+    /// halo's start.
+    #[inline(always)]
+    fn fill_gradient(
+        self,
+        gradient: &[Vector],
+        (first, rows): (usize, usize),
+        band: &mut [Vector],
+    ) {
+        let padding = Padding {
+            before: self.columns.halo() * self.output.channels,
+            row: self.padded_gradient_row(),
+        };
+        for (index, row) in band.chunks_exact_mut(padding.row).take(rows).enumerate() {
+            match self
+                .output
+                .row_of(gradient, first + index, self.rows.halo())
+            {
+                None => row.fill(Vector::ZERO),
+                Some(source) => {
+                    let inside = padding.zero_sides(row, source.len());
+                    inside.copy_from_slice(&source[..inside.len()]);
+                }
+            }
+        }
+    }
+
+    /// Packs weights `[filter, kernel_h, kernel_w, in_channel]` for the forward correlation:
+    /// for each piece of the filters `[kernel_h, kernel_w, in_channel, filter of the piece]`.
+    pub(super) fn pack(self, weights: &[f32], packed: &mut [f32]) {
+        let fan_in = self.fan_in();
+        let mut packed = packed.iter_mut();
+        for (first, filters) in pieces(self.output.channels, OUT) {
+            for term in 0..fan_in {
+                for (filter, to) in (first..first + filters).zip(&mut packed) {
+                    *to = weights[filter * fan_in + term];
+                }
+            }
+        }
+    }
+
+    /// Packs weights for the backward correlation: for each phase and each piece of the input's
+    /// channels `[tap row, tap column, filter, channel of the piece]`.
+    pub(super) fn pack_backward(self, weights: &[f32], packed: &mut [f32]) {
+        let (channels, fan_in) = (self.input.channels, self.fan_in());
+        let mut packed = packed.iter_mut();
+        for (rows, columns) in self.phases() {
+            for (first, count) in pieces(channels, OUT) {
+                for y in self.rows.taps(rows) {
+                    for x in self.columns.taps(columns) {
+                        let tap = (y * self.columns.kernel + x) * channels;
+                        for filter in 0..self.output.channels {
+                            for (channel, to) in (first..first + count).zip(&mut packed) {
+                                *to = weights[filter * fan_in + tap + channel];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn phases(self) -> impl Iterator<Item = (Phase, Phase)> {
+        (0..self.rows.stride).flat_map(move |y| {
+            (0..self.columns.stride).map(move |x| (self.rows.phase(y), self.columns.phase(x)))
+        })
+    }
+}
+
+/// The zero columns of a band, in vectors.
+struct Padding {
+    before: usize,
+    /// The whole row.
+    row: usize,
+}
+
+impl Padding {
+    /// Zeroes both sides of `row` and returns what lies between, at most `length` vectors.
+    fn zero_sides<'row>(&self, row: &'row mut [Vector], length: usize) -> &'row mut [Vector] {
+        let end = (self.before + length).min(self.row);
+        row[..self.before].fill(Vector::ZERO);
+        row[end..].fill(Vector::ZERO);
+        &mut row[self.before..end]
+    }
+}
+
+/// The correlation of one row of outputs.
+#[derive(Clone, Copy)]
+struct Correlation<'a> {
+    /// The band, from the first tap of the first output on.
+    source: &'a [Vector],
+    tap_rows: usize,
+    /// Vectors from one tap row to the next.
+    row_step: usize,
+    /// Contiguous vectors of one tap row.
+    run: usize,
+    /// Vectors between the windows of neighboring outputs.
+    pixel_step: usize,
+    /// Packed weights: for each piece of channels `[tap row, run, channel of the piece]`.
+    weights: &'a [f32],
+    /// Where the sums start, one per channel.
+    bias: &'a [f32],
+    /// Vectors between neighboring outputs in the destination.
+    output_step: usize,
+}
+
+impl Correlation<'_> {
+    #[inline(always)]
+    fn run<const PX: usize>(self, outputs: usize, destination: &mut [Vector]) {
+        for (first, count) in pieces(outputs, PX) {
+            match count {
+                1 => self.pixels::<1>(first, destination),
+                2 => self.pixels::<2>(first, destination),
+                3 => self.pixels::<3>(first, destination),
+                4 => self.pixels::<4>(first, destination),
+                _ => {}
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn pixels<const PX: usize>(self, first: usize, destination: &mut [Vector]) {
+        for (channel, count) in pieces(self.bias.len(), OUT) {
+            match count {
+                1 => self.block::<1, PX>(first, channel, destination),
+                2 => self.block::<2, PX>(first, channel, destination),
+                3 => self.block::<3, PX>(first, channel, destination),
+                4 => self.block::<4, PX>(first, channel, destination),
+                5 => self.block::<5, PX>(first, channel, destination),
+                6 => self.block::<6, PX>(first, channel, destination),
+                _ => {}
+            }
+        }
+    }
+
+    /// `COUNT` channels of `PX` neighboring outputs.
+    #[inline(always)]
+    fn block<const COUNT: usize, const PX: usize>(
+        self,
+        first: usize,
+        channel: usize,
+        destination: &mut [Vector],
+    ) {
+        let terms = self.tap_rows * self.run;
+        let weights = &self.weights[channel * terms..][..COUNT * terms];
+        let (weights, _) = weights.as_chunks::<COUNT>();
+        let bias = &self.bias[channel..][..COUNT];
+        let mut sums: [[Vector; PX]; COUNT] =
+            std::array::from_fn(|out| [Vector::splat(bias[out]); PX]);
+        for tap_row in 0..self.tap_rows {
+            let start = first * self.pixel_step + tap_row * self.row_step;
+            let runs: [&[Vector]; PX] = std::array::from_fn(|pixel| {
+                &self.source[start + pixel * self.pixel_step..][..self.run]
+            });
+            let weights = &weights[tap_row * self.run..][..self.run];
+            for term in 0..self.run {
+                for out in 0..COUNT {
+                    for pixel in 0..PX {
+                        sums[out][pixel] =
+                            sums[out][pixel].plus_scaled(runs[pixel][term], weights[term][out]);
+                    }
+                }
+            }
+        }
+        for pixel in 0..PX {
+            let to = &mut destination[(first + pixel) * self.output_step + channel..][..COUNT];
+            for out in 0..COUNT {
+                to[out] = sums[out][pixel];
+            }
+        }
+    }
+}
+
+/// The sums of one block of images: `output = bias + Σ weight · activation`.
+pub(super) struct Forward<'a> {
+    pub(super) convolution: Convolution,
+    /// What the layer reads, as stored.
+    pub(super) source: &'a [Vector],
+    pub(super) reading: &'a Reading,
+    /// From [`Convolution::pack`].
+    pub(super) packed: &'a [f32],
+    pub(super) bias: &'a [f32],
+    pub(super) band: &'a mut [Vector],
+    pub(super) output: &'a mut [Vector],
+}
+
+impl Kernel for Forward<'_> {
+    #[inline(always)]
+    fn run<const PX: usize>(self) {
+        let geometry = self.convolution;
+        let mut outputs = self.output.chunks_exact_mut(geometry.output.row());
+        for (first, rows) in geometry.output_bands() {
+            geometry.fill(self.source, self.reading, (first, rows), self.band);
+            for (row, output) in outputs.by_ref().take(rows).enumerate() {
+                let correlation = Correlation {
+                    source: &self.band[row * geometry.row_step()..],
+                    tap_rows: geometry.kernel_rows(),
+                    row_step: geometry.padded_row(),
+                    run: geometry.run(),
+                    pixel_step: geometry.pixel_step(),
+                    weights: self.packed,
+                    bias: self.bias,
+                    output_step: geometry.output.channels,
+                };
+                correlation.run::<PX>(geometry.output.width, output);
+            }
+        }
+    }
+}
+
+/// The gradient with respect to what the layer reads, from that with respect to its sums, of one
+/// block of images.
+pub(super) struct Backward<'a> {
+    pub(super) convolution: Convolution,
+    pub(super) gradient: &'a [Vector],
+    /// From [`Convolution::pack_backward`].
+    pub(super) packed: &'a [f32],
+    /// One 0 for each input channel.
+    pub(super) zeros: &'a [f32],
+    pub(super) band: &'a mut [Vector],
+    pub(super) input_gradient: &'a mut [Vector],
+}
+
+impl Kernel for Backward<'_> {
+    #[inline(always)]
+    fn run<const PX: usize>(self) {
+        let geometry = self.convolution;
+        for (first, rows) in pieces(geometry.input.height, geometry.input_rows_per_band()) {
+            let outputs = geometry.rows.outputs_of(first, first + rows);
+            geometry.fill_gradient(self.gradient, outputs, self.band);
+            let mut packed = self.packed;
+            for (vertical, horizontal) in geometry.phases() {
+                let run = horizontal.taps * geometry.output.channels;
+                // A stride beyond the kernel leaves inputs that no output reads.
+                let tap_rows = if run == 0 { 0 } else { vertical.taps };
+                let (weights, rest) = packed.split_at(tap_rows * run * geometry.input.channels);
+                packed = rest;
+                let (first_x, pixels) =
+                    positions(geometry.columns, horizontal, 0, geometry.input.width);
+                let (first_y, lines) = positions(geometry.rows, vertical, first, first + rows);
+                if pixels == 0 {
+                    continue;
+                }
+                for line in 0..lines {
+                    let y = first_y + line * geometry.rows.stride;
+                    let band_row = geometry.rows.first_output(vertical, y) - outputs.0;
+                    let column = geometry.columns.first_output(horizontal, first_x);
+                    let start = band_row * geometry.padded_gradient_row()
+                        + column * geometry.output.channels;
+                    let correlation = Correlation {
+                        source: if tap_rows == 0 {
+                            &[]
+                        } else {
+                            &self.band[start..]
+                        },
+                        tap_rows,
+                        row_step: geometry.padded_gradient_row(),
+                        run,
+                        pixel_step: geometry.output.channels,
+                        weights,
+                        bias: self.zeros,
+                        output_step: geometry.pixel_step(),
+                    };
+                    let to = y * geometry.input.row() + first_x * geometry.input.channels;
+                    correlation.run::<PX>(pixels, &mut self.input_gradient[to..]);
+                }
+            }
+        }
+    }
+}
+
+/// The inputs of `phase` within `start..end`: first and number.
+fn positions(axis: Axis, phase: Phase, start: usize, end: usize) -> (usize, usize) {
+    let behind = (start + axis.pad + axis.stride - phase.residue) % axis.stride;
+    let first = if behind == 0 {
+        start
+    } else {
+        start + axis.stride - behind
+    };
+    (first, end.saturating_sub(first).div_ceil(axis.stride))
+}

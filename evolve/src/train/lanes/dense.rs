@@ -1,0 +1,307 @@
+//! Fully connected layers. All blocks at once: each weight is loaded once for several of them.
+
+use super::dispatch::{Kernel, OUT};
+use super::map::Reading;
+use super::vector::{LANES, Vector, pieces};
+use super::weights::descend;
+
+/// Vectors of a chunk of the input per block: they stay in the first-level cache.
+const CHUNK_VECTORS: usize = 256;
+
+/// The geometry of one dense layer over the whole batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dense {
+    /// Elements that it reads.
+    pub(super) inputs: usize,
+    /// Channels of the map that it reads.
+    pub(super) channels: usize,
+    pub(super) outputs: usize,
+    /// Blocks of the batch.
+    pub(super) blocks: usize,
+}
+
+impl Dense {
+    /// The same layer over fewer blocks.
+    pub(super) fn of_blocks(self, blocks: usize) -> Self {
+        Self { blocks, ..self }
+    }
+
+    /// Elements of a chunk: whole pixels.
+    fn chunk(self) -> usize {
+        ((CHUNK_VECTORS / self.channels).max(1) * self.channels).min(self.inputs)
+    }
+
+    /// Vectors of one chunk of every block, and what a group of weights reads beyond.
+    pub(super) fn band_vectors(self) -> usize {
+        (self.chunk() + LANES) * self.blocks
+    }
+
+    /// The first element of each chunk, and their number.
+    fn chunks(self) -> impl Iterator<Item = (usize, usize)> {
+        let chunk = self.chunk();
+        (0..self.inputs)
+            .step_by(chunk)
+            .map(move |first| (first, chunk.min(self.inputs - first)))
+    }
+
+    /// Fills `band` with the activations of one chunk, `[block, chunk + LANES]`; zeros beyond.
+    #[inline(always)]
+    fn fill(
+        self,
+        source: &[Vector],
+        reading: &Reading,
+        (first, count): (usize, usize),
+        band: &mut [Vector],
+    ) {
+        for (source, band) in source
+            .chunks_exact(self.inputs)
+            .take(self.blocks)
+            .zip(band.chunks_exact_mut(self.chunk() + LANES))
+        {
+            reading.activations(&source[first..][..count], &mut band[..count]);
+            band[count..].fill(Vector::ZERO);
+        }
+    }
+}
+
+/// The sums `output = bias + Σ weight · activation`.
+pub(super) struct Forward<'a> {
+    pub(super) dense: Dense,
+    /// What the layer reads, as stored: `[block, inputs]`.
+    pub(super) source: &'a [Vector],
+    pub(super) reading: &'a Reading,
+    /// `[output, input]`.
+    pub(super) weights: &'a [f32],
+    pub(super) bias: &'a [f32],
+    pub(super) band: &'a mut [Vector],
+    /// `[block, output]`.
+    pub(super) output: &'a mut [Vector],
+}
+
+impl Kernel for Forward<'_> {
+    #[inline(always)]
+    fn run<const PX: usize>(self) {
+        let dense = self.dense;
+        for output in self
+            .output
+            .chunks_exact_mut(dense.outputs)
+            .take(dense.blocks)
+        {
+            for (output, &bias) in output.iter_mut().zip(self.bias) {
+                *output = Vector::splat(bias);
+            }
+        }
+        for (first, count) in dense.chunks() {
+            dense.fill(self.source, self.reading, (first, count), self.band);
+            let product = Product {
+                vectors: self.band,
+                block_step: dense.chunk() + LANES,
+                terms: count,
+                weights: &self.weights[first..],
+                fan_in: dense.inputs,
+            };
+            for block in pieces(dense.blocks, PX) {
+                for out in pieces(dense.outputs, OUT) {
+                    product.run(block, out, self.output, dense.outputs);
+                }
+            }
+        }
+    }
+}
+
+/// Adds weights times activations of one chunk to the outputs.
+#[derive(Clone, Copy)]
+struct Product<'a> {
+    /// `[block, block_step]`, of which `terms` count.
+    vectors: &'a [Vector],
+    block_step: usize,
+    terms: usize,
+    /// One row of `fan_in` per output, of which `terms` count.
+    weights: &'a [f32],
+    fan_in: usize,
+}
+
+impl Product<'_> {
+    #[inline(always)]
+    fn run(
+        self,
+        blocks: (usize, usize),
+        outs: (usize, usize),
+        output: &mut [Vector],
+        outputs: usize,
+    ) {
+        let (block, blocks) = blocks;
+        let output = &mut output[block * outputs..];
+        let this = Self {
+            vectors: &self.vectors[block * self.block_step..],
+            ..self
+        };
+        match blocks {
+            1 => this.blocks::<1>(outs, output, outputs),
+            2 => this.blocks::<2>(outs, output, outputs),
+            3 => this.blocks::<3>(outs, output, outputs),
+            4 => this.blocks::<4>(outs, output, outputs),
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn blocks<const BLOCKS: usize>(
+        self,
+        (out, count): (usize, usize),
+        output: &mut [Vector],
+        outputs: usize,
+    ) {
+        match count {
+            1 => self.block::<1, BLOCKS>(out, output, outputs),
+            2 => self.block::<2, BLOCKS>(out, output, outputs),
+            3 => self.block::<3, BLOCKS>(out, output, outputs),
+            4 => self.block::<4, BLOCKS>(out, output, outputs),
+            5 => self.block::<5, BLOCKS>(out, output, outputs),
+            6 => self.block::<6, BLOCKS>(out, output, outputs),
+            _ => {}
+        }
+    }
+
+    /// `COUNT` outputs of `BLOCKS` blocks.
+    #[inline(always)]
+    fn block<const COUNT: usize, const BLOCKS: usize>(
+        self,
+        out: usize,
+        output: &mut [Vector],
+        outputs: usize,
+    ) {
+        let mut rows: [&[f32]; COUNT] = [&[]; COUNT];
+        for (index, row) in rows.iter_mut().enumerate() {
+            *row = &self.weights[(out + index) * self.fan_in..][..self.terms];
+        }
+        let mut runs: [&[Vector]; BLOCKS] = [&[]; BLOCKS];
+        for (block, run) in runs.iter_mut().enumerate() {
+            *run = &self.vectors[block * self.block_step..][..self.terms];
+        }
+        let mut sums = [[Vector::ZERO; BLOCKS]; COUNT];
+        for term in 0..self.terms {
+            for index in 0..COUNT {
+                for block in 0..BLOCKS {
+                    sums[index][block] =
+                        sums[index][block].plus_scaled(runs[block][term], rows[index][term]);
+                }
+            }
+        }
+        for block in 0..BLOCKS {
+            let output = &mut output[block * outputs + out..][..COUNT];
+            for index in 0..COUNT {
+                output[index] = output[index].plus(sums[index][block]);
+            }
+        }
+    }
+}
+
+/// The gradient with respect to what the layer reads.
+pub(super) struct Backward<'a> {
+    pub(super) dense: Dense,
+    /// `[output, input]`.
+    pub(super) weights: &'a [f32],
+    /// With respect to the sums: `[block, output]`.
+    pub(super) gradient: &'a [Vector],
+    /// `[block, input]`.
+    pub(super) input_gradient: &'a mut [Vector],
+}
+
+impl Kernel for Backward<'_> {
+    #[inline(always)]
+    fn run<const PX: usize>(mut self) {
+        for (block, blocks) in pieces(self.dense.blocks, PX) {
+            match blocks {
+                1 => self.blocks::<1>(block),
+                2 => self.blocks::<2>(block),
+                3 => self.blocks::<3>(block),
+                4 => self.blocks::<4>(block),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Backward<'_> {
+    #[inline(always)]
+    fn blocks<const BLOCKS: usize>(&mut self, block: usize) {
+        for (input, count) in pieces(self.dense.inputs, OUT) {
+            match count {
+                1 => self.block::<1, BLOCKS>(input, block),
+                2 => self.block::<2, BLOCKS>(input, block),
+                3 => self.block::<3, BLOCKS>(input, block),
+                4 => self.block::<4, BLOCKS>(input, block),
+                5 => self.block::<5, BLOCKS>(input, block),
+                6 => self.block::<6, BLOCKS>(input, block),
+                _ => {}
+            }
+        }
+    }
+
+    /// `COUNT` neighboring inputs of `BLOCKS` blocks.
+    #[inline(always)]
+    fn block<const COUNT: usize, const BLOCKS: usize>(&mut self, input: usize, block: usize) {
+        let Dense {
+            inputs, outputs, ..
+        } = self.dense;
+        let gradient = &self.gradient[block * outputs..][..BLOCKS * outputs];
+        let mut sums = [[Vector::ZERO; BLOCKS]; COUNT];
+        for (output, weights) in self.weights.chunks_exact(inputs).enumerate() {
+            let weights = &weights[input..][..COUNT];
+            for index in 0..COUNT {
+                for block in 0..BLOCKS {
+                    sums[index][block] = sums[index][block]
+                        .plus_scaled(gradient[block * outputs + output], weights[index]);
+                }
+            }
+        }
+        for index in 0..COUNT {
+            for offset in 0..BLOCKS {
+                self.input_gradient[(block + offset) * inputs + input + index] =
+                    sums[index][offset];
+            }
+        }
+    }
+}
+
+/// One step of gradient descent.
+pub(super) struct Descend<'a> {
+    pub(super) dense: Dense,
+    /// What the layer reads, as stored: `[block, inputs]`.
+    pub(super) source: &'a [Vector],
+    pub(super) reading: &'a Reading,
+    /// With respect to the sums: `[block, output]`.
+    pub(super) gradient: &'a [Vector],
+    pub(super) band: &'a mut [Vector],
+    /// `[output, input]`.
+    pub(super) weights: &'a mut [f32],
+    pub(super) learning_rate: f32,
+}
+
+impl Kernel for Descend<'_> {
+    #[inline(always)]
+    fn run<const PX: usize>(self) {
+        let dense = self.dense;
+        let block_step = dense.chunk() + LANES;
+        for (first, count) in dense.chunks() {
+            dense.fill(self.source, self.reading, (first, count), self.band);
+            for (output, weights) in self.weights.chunks_exact_mut(dense.inputs).enumerate() {
+                let groups = weights[first..][..count].chunks_mut(LANES);
+                for (group, weights) in groups.enumerate() {
+                    let mut products = [Vector::ZERO; LANES];
+                    for block in 0..dense.blocks {
+                        let gradient = self.gradient[block * dense.outputs + output];
+                        let start = block * block_step + group * LANES;
+                        let activations = &self.band[start..][..LANES];
+                        for index in 0..LANES {
+                            products[index] =
+                                products[index].plus_product(gradient, activations[index]);
+                        }
+                    }
+                    descend(weights, products, self.learning_rate);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The fast backend: lanes are images of the batch.
+//!
+//! 16 images lie side by side in every [`Vector`](vector::Vector), so a map of a block of 16 images
+//! is `[height, width, channels]` vectors and each f32 weight is broadcast to 16 products. Every
+//! filter count, kernel size, stride and padding runs at full width: evolved layers of 5, 7 or 12
+//! filters have no tails. Batches are cut into blocks of 16; the lanes that hold no image in the
+//! last block have no gradient and no part in the statistics.
+//!
+//! - A layer stores its sums once. Batch normalization and ReLU are applied by whoever reads them
+//!   ([`map::Reading`]), while it copies rows into a zero-padded band that fits the cache.
+//! - Convolution forward, and backward to its input, are one correlation of a band with packed
+//!   weights ([`convolution`]); the gradient of weights keeps its lanes apart to the end of the
+//!   batch ([`weights`]).
+//! - The kernels are safe code over arrays of 16 floats, compiled three times by inlining into
+//!   functions with AVX-512, AVX2 or neither enabled ([`dispatch`]). LLVM keeps the blocks of
+//!   accumulators in registers, which vector types of `core::arch`, `pulp` or `wide` did not
+//!   improve on. What is fragile is the size of the blocks: beyond it the arrays stay in memory, at
+//!   a hundredth of the speed, which the benchmark shows at once.
+
+use exporter::dataset::Images;
+use exporter::network::Network;
+
+use super::{Backend, Divergence, Epoch, Sgd, TrainError, check, check_finite, check_labels};
+use dispatch::InstructionSet;
+use softmax::Score;
+use workspace::{Plan, Purpose, Workspace};
+
+mod convolution;
+mod dense;
+mod dispatch;
+mod map;
+mod norm;
+mod pool;
+mod softmax;
+#[cfg(test)]
+mod tests;
+mod vector;
+mod weights;
+mod workspace;
+
+/// Images per pass when there is no batch to keep: one block, for the cache's sake.
+const INFERENCE_BATCH: usize = vector::LANES;
+
+/// The fast backend.
+#[derive(Clone, Copy, Debug)]
+pub struct Lanes {
+    instructions: InstructionSet,
+}
+
+impl Lanes {
+    /// With the fastest instruction set of this machine.
+    pub fn detect() -> Self {
+        Self {
+            instructions: InstructionSet::detect(),
+        }
+    }
+
+    /// One backend for each instruction set of this machine, fastest first. All give the same
+    /// bits.
+    pub fn all() -> Vec<Self> {
+        let lanes = |instructions| Self { instructions };
+        InstructionSet::all().into_iter().map(lanes).collect()
+    }
+
+    /// The name of the instruction set.
+    pub fn name(&self) -> &'static str {
+        self.instructions.name()
+    }
+}
+
+/// Bytes that training `network` in batches of `batch_size` allocates, apart from the network.
+///
+/// # Errors
+/// A network that cannot be executed.
+pub fn workspace_bytes(network: &Network, batch_size: usize) -> Result<usize, TrainError> {
+    let shapes = network.check()?;
+    Ok(Plan::new(network, &shapes, batch_size, Purpose::Training).bytes())
+}
+
+impl Backend for Lanes {
+    fn train(
+        &self,
+        network: &mut Network,
+        images: &Images,
+        order: &[u32],
+        sgd: &Sgd,
+    ) -> Result<Epoch, TrainError> {
+        let shapes = check(network, images, order)?;
+        check_labels(network, images, order)?;
+        let batch_size = sgd.batch_size.get().min(order.len());
+        let plan = Plan::new(network, &shapes, batch_size, Purpose::Training);
+        let mut workspace = Workspace::new(self.instructions, network, plan);
+        let mut labels = Vec::with_capacity(batch_size);
+        let mut total = Score::default();
+        for (batch, indices) in order.chunks(batch_size).enumerate() {
+            labels.clear();
+            labels.extend(
+                indices
+                    .iter()
+                    .map(|&index| images.label(index as usize) as u8),
+            );
+            workspace.load(network, images, indices);
+            workspace.forward(network, Purpose::Training);
+            let score = workspace.score(&labels);
+            if !score.loss.is_finite() {
+                return Err(TrainError::Diverged {
+                    batch,
+                    what: Divergence::Loss,
+                });
+            }
+            total.loss += score.loss;
+            total.correct += score.correct;
+            workspace.backward(network, sgd.learning_rate);
+            workspace.update_running(network);
+        }
+        check_finite(network, order.len().div_ceil(batch_size) - 1)?;
+        Ok(Epoch {
+            mean_loss: total.loss / order.len() as f64,
+            accuracy: total.correct as f64 / order.len() as f64,
+        })
+    }
+
+    fn infer(
+        &self,
+        network: &Network,
+        images: &Images,
+        indices: &[u32],
+    ) -> Result<Vec<f32>, TrainError> {
+        let shapes = check(network, images, indices)?;
+        let plan = Plan::new(network, &shapes, INFERENCE_BATCH, Purpose::Inference);
+        let mut workspace = Workspace::new(self.instructions, network, plan);
+        let mut logits = Vec::with_capacity(indices.len() * network.classes.len());
+        for indices in indices.chunks(INFERENCE_BATCH) {
+            workspace.load(network, images, indices);
+            workspace.forward(network, Purpose::Inference);
+            workspace.append_logits(&mut logits);
+        }
+        Ok(logits)
+    }
+}
