@@ -2,5 +2,7 @@
 //! device.
 
 pub mod device;
+pub mod models;
+pub mod oracle;
 pub mod random_network;
 pub mod reference;

@@ -44,6 +44,9 @@ impl Operation {
             }),
             Op::MaxPool { window } => pool(Pooling::Max, window),
             Op::AvgPool { window } => pool(Pooling::Average, window),
+            Op::Depthwise { .. } | Op::Add { .. } | Op::Branch { .. } => {
+                unreachable!("`check` refuses what cannot be trained")
+            }
         }
     }
 
