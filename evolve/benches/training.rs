@@ -87,7 +87,7 @@ fn network(input: Shape, ops: &[Op]) -> Network {
     let mut shape = input;
     let mut layers = Vec::new();
     for op in ops.iter().copied().chain([Op::Dense { outputs: CLASSES }]) {
-        let (filters, fan_in) = (op.filters(), op.fan_in(shape));
+        let (filters, fan_in) = (op.filters(shape), op.fan_in(shape));
         let bound = (6.0 / fan_in.max(1) as f32).sqrt();
         let weights = (0..filters * fan_in)
             .map(|_| rng.random_range(-bound..bound))
