@@ -7,8 +7,8 @@ use runtime_nostd::blob::{
     ALIGNMENT, ARITHMETIC_VERSION, CRC_START, FORMAT_VERSION, Header, LayerRecord, PREFIX_BYTES,
     Packing, Prefix, Weights, crc32,
 };
-use runtime_nostd::geometry::{GeometryError, Op, Shape};
-use runtime_nostd::q8_8::Requantize;
+use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape};
+use runtime_nostd::q8_8::{Product, Requantize};
 use runtime_nostd::{Model, ParseError, arena_bytes};
 use thiserror::Error;
 
@@ -169,28 +169,66 @@ fn pack(fixed: &FixedParameters, packing: Packing, rounding: i32, parameters: &m
     }
 }
 
+/// Bytes of the blob that [`write`] makes of a network of `ops` over an `input` image, whatever its
+/// weights are.
+///
+/// # Errors
+/// The network cannot be expressed ([`WriteError`]).
+pub fn blob_bytes(input: Shape, ops: &[Op]) -> Result<usize, WriteError> {
+    let mut layers = Vec::with_capacity(ops.len());
+    let mut parameters_bytes = 0;
+    let mut shape = input;
+    for (layer, &op) in ops.iter().enumerate() {
+        let packing = Packing::new(op, shape);
+        parameters_bytes += packing.map_or(0, Packing::stored_bytes);
+        layers.push(LayerRecord {
+            op,
+            activation: Activation::Linear,
+            weights: packing.map_or(Weights::None, |_| Weights::I16 { frac_bits: 0 }),
+        });
+        shape = op
+            .output(shape)
+            .map_err(|error| WriteError::Geometry { layer, error })?;
+    }
+    let zero = vec![0; input.channels.into()];
+    let records = records(Product::Exact, input, &zero, &layers)?;
+    Ok((PREFIX_BYTES + records.len()).next_multiple_of(ALIGNMENT) + parameters_bytes)
+}
+
+/// The serialized header and layers.
+fn records(
+    product: Product,
+    input: Shape,
+    zero: &[u8],
+    layers: &[LayerRecord],
+) -> Result<Vec<u8>, WriteError> {
+    let ops: Vec<Op> = layers.iter().map(|layer| layer.op).collect();
+    let arena = arena_bytes(input, &ops)
+        .map_err(|error| WriteError::Refused(ParseError::Geometry { layer: 0, error }))?;
+    let header = Header {
+        product,
+        input,
+        zero,
+        arena_bytes: u32::try_from(arena).map_err(|_| WriteError::TooLarge)?,
+        layers: u8::try_from(layers.len()).map_err(|_| WriteError::TooManyLayers(layers.len()))?,
+    };
+    let serialized = postcard::to_allocvec(&header);
+    let mut bytes = serialized.map_err(|_| WriteError::TooLarge)?;
+    for layer in layers {
+        bytes = postcard::to_extend(layer, bytes).map_err(|_| WriteError::TooLarge)?;
+    }
+    Ok(bytes)
+}
+
 fn assemble(
     network: &FixedNetwork,
     layers: &[LayerRecord],
     parameters: &[u8],
 ) -> Result<Blob, WriteError> {
-    let ops: Vec<Op> = layers.iter().map(|layer| layer.op).collect();
-    let arena = arena_bytes(network.input.shape, &ops)
-        .map_err(|error| WriteError::Refused(ParseError::Geometry { layer: 0, error }))?;
-    let header = Header {
-        product: network.product,
-        input: network.input.shape,
-        zero: &network.input.zero,
-        arena_bytes: u32::try_from(arena).map_err(|_| WriteError::TooLarge)?,
-        layers: u8::try_from(layers.len()).map_err(|_| WriteError::TooManyLayers(layers.len()))?,
-    };
+    let input = &network.input;
+    let records = records(network.product, input.shape, &input.zero, layers)?;
     let mut bytes = vec![0; PREFIX_BYTES];
-    let serialized = postcard::to_extend(&header, bytes);
-    bytes = serialized.map_err(|_| WriteError::TooLarge)?;
-    for layer in layers {
-        bytes = postcard::to_extend(layer, bytes).map_err(|_| WriteError::TooLarge)?;
-    }
-    let record_bytes = bytes.len() - PREFIX_BYTES;
+    bytes.extend(&records);
     bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
     let parameters_offset = bytes.len();
     bytes.extend(parameters);
@@ -201,7 +239,7 @@ fn assemble(
         arithmetic_version: ARITHMETIC_VERSION,
         blob_bytes: length(bytes.len())?,
         crc: 0,
-        record_bytes: length(record_bytes)?,
+        record_bytes: length(records.len())?,
         parameters_offset: length(parameters_offset)?,
         parameters_bytes: length(parameters.len())?,
     };
