@@ -1,20 +1,19 @@
-//! What a run was told: written into its folder, read again when it is resumed.
+//! What a run was told, and the file in its folder that says so.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use exporter::file::write_atomically;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::evaluate::Arithmetic;
+use crate::options::RunOptions;
 use crate::settings::Settings;
 use crate::split::SplitKind;
 
 /// Everything that a run's result depends on, but for the images and networks in the files named.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// As a text it is [`RunOptions`] that leave nothing to a preset.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Where all random numbers come from.
     pub seed: u64,
@@ -30,7 +29,7 @@ pub struct Config {
     pub settings: Settings,
 }
 
-/// Why a configuration cannot be read or written.
+/// Why a configuration file cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -44,40 +43,42 @@ pub enum ConfigError {
     },
     /// The file says something impossible.
     #[error("{}: {source}", path.display())]
-    Syntax {
+    Toml {
         /// The file.
         path: PathBuf,
         /// Where and what.
-        source: toml::de::Error,
+        source: TomlError,
+    },
+}
+
+/// Why a text is no configuration.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum TomlError {
+    /// No TOML, or a value that its key cannot have.
+    #[error(transparent)]
+    Value(#[from] toml::de::Error),
+    /// A key that means nothing.
+    #[error("there is no key \"{key}\"; did you mean \"{nearest}\"?")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The most similar one that there is.
+        nearest: String,
     },
 }
 
 impl Config {
-    /// Reads the configuration in a run's folder.
-    ///
-    /// # Errors
-    /// Any [`ConfigError`].
-    pub fn read(folder: &Path) -> Result<Self, ConfigError> {
-        let path = config_path(folder);
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                toml::from_str(&text).map_err(|source| ConfigError::Syntax { path, source })
-            }
-            Err(source) => Err(ConfigError::Io { path, source }),
-        }
+    /// The configuration as a text that `evolve run --config` reads.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(&RunOptions::from(self)).expect("plain data serializes")
     }
 
-    /// Writes the configuration to a run's folder.
+    /// The configuration that a text written by [`Config::to_toml`] says.
     ///
     /// # Errors
-    /// [`ConfigError::Io`].
-    pub fn write(&self, folder: &Path) -> Result<(), ConfigError> {
-        let path = config_path(folder);
-        let text = toml::to_string_pretty(self).expect("plain data serializes");
-        write_atomically(&path, text.as_bytes()).map_err(|source| ConfigError::Io { path, source })
+    /// A key or value that is none of this program's.
+    pub fn from_toml(text: &str) -> Result<Self, TomlError> {
+        Ok(RunOptions::from_toml(text)?.config())
     }
-}
-
-fn config_path(folder: &Path) -> PathBuf {
-    folder.join("config.toml")
 }

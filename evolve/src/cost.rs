@@ -1,6 +1,8 @@
 //! What a network costs, from its geometry alone, and the limits that keep every candidate
 //! trainable.
 
+use exporter::write::{Footprint, footprint};
+use runtime_nostd::geometry::Op;
 use serde::{Deserialize, Serialize};
 
 use crate::decode::LayerPlan;
@@ -15,26 +17,36 @@ pub struct Cost {
     pub macs: u64,
     /// Elements of all maps, the input's included: what training keeps for every image of a batch.
     pub activations: u64,
+    /// Flash: bytes of the blob.
+    pub flash_bytes: u64,
+    /// RAM: bytes of the arena that an inference works in.
+    pub arena_bytes: u64,
 }
 
 impl Cost {
-    /// The cost of a phenotype.
+    /// The cost of a phenotype. If it is too large to be written as a blob at all, its flash and
+    /// arena are `usize::MAX`, which is beyond every limit.
     pub fn of(plan: &[LayerPlan]) -> Self {
-        let input = plan
-            .first()
-            .map_or(0, |layer| layer.input.elements() as u64);
-        let start = Self {
-            activations: input,
-            ..Self::default()
+        let mut cost = Self::default();
+        let Some(first) = plan.first() else {
+            return cost;
         };
-        plan.iter().fold(start, |sum, layer| {
+        cost.activations = first.input.elements() as u64;
+        for layer in plan {
             let outputs = layer.output.elements() as u64;
-            Self {
-                parameters: sum.parameters + layer.op.parameters(layer.input) as u64,
-                macs: sum.macs + outputs * layer.op.fan_in(layer.input) as u64,
-                activations: sum.activations + outputs,
-            }
-        })
+            cost.parameters += layer.op.parameters(layer.input) as u64;
+            cost.macs += outputs * layer.op.fan_in(layer.input) as u64;
+            cost.activations += outputs;
+        }
+        let ops: Vec<Op> = plan.iter().map(|layer| layer.op).collect();
+        let beyond = Footprint {
+            flash_bytes: usize::MAX,
+            arena_bytes: usize::MAX,
+        };
+        let footprint = footprint(first.input, &ops).unwrap_or(beyond);
+        cost.flash_bytes = footprint.flash_bytes as u64;
+        cost.arena_bytes = footprint.arena_bytes as u64;
+        cost
     }
 }
 
@@ -51,6 +63,10 @@ pub struct Limits {
     /// Most elements of all maps together. The default, 2^18, is 32 MiB of f32 values for a
     /// training batch of 32 images.
     pub max_activations: u64,
+    /// Most bytes of the blob. The default, 2 MiB, is the flash of the largest microcontrollers.
+    pub max_flash_bytes: u64,
+    /// Most bytes of the arena. The default, 512 KiB, is a large microcontroller's RAM.
+    pub max_arena_bytes: u64,
 }
 
 impl Default for Limits {
@@ -59,6 +75,8 @@ impl Default for Limits {
             max_parameters: 500_000,
             max_macs: 20_000_000,
             max_activations: 1 << 18,
+            max_flash_bytes: 2 << 20,
+            max_arena_bytes: 512 << 10,
         }
     }
 }
@@ -73,6 +91,8 @@ impl Limits {
             ("parameters", cost.parameters, self.max_parameters),
             ("multiply-accumulates", cost.macs, self.max_macs),
             ("activations", cost.activations, self.max_activations),
+            ("bytes of flash", cost.flash_bytes, self.max_flash_bytes),
+            ("bytes of arena", cost.arena_bytes, self.max_arena_bytes),
         ];
         match all.into_iter().find(|(_, value, limit)| value > limit) {
             Some((quantity, value, limit)) => Err(LimitExceeded {
@@ -151,12 +171,19 @@ mod tests {
         };
         let plan = decode(&genome, Shape::new(8, 8, 2), 10).unwrap();
         // Maps: 8x8x2, 6x6x4, 5, 10.
+        let cost = Cost::of(&plan);
         let expected = Cost {
             parameters: 4 * (9 * 2 + 1) + 5 * (6 * 6 * 4 + 1) + 10 * (5 + 1),
             macs: 6 * 6 * 4 * 9 * 2 + 5 * 6 * 6 * 4 + 10 * 5,
             activations: 128 + 144 + 5 + 10,
+            ..cost
         };
-        assert_eq!(Cost::of(&plan), expected);
+        assert_eq!(cost, expected);
+        // Two bytes per weight and four per bias; the rest of the blob describes them.
+        let parameters = 2 * (4 * 18 + 5 * 144 + 10 * 5) + 4 * (4 + 5 + 10);
+        assert!((parameters..parameters + 300).contains(&cost.flash_bytes));
+        // Three padded rows of the image, a row of the map for the dense layer, 15 sums.
+        assert!((3 * 8 * 2 * 2 + 6 * 4 * 2 + 15 * 4..300).contains(&cost.arena_bytes));
     }
 
     #[test]

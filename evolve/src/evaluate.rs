@@ -61,44 +61,54 @@ pub fn count_correct(
     arithmetic: Arithmetic,
     backend: &impl Backend,
 ) -> Result<usize, EvaluateError> {
+    let classes = classify(network, images, arithmetic, backend)?;
+    Ok(count_right(&classes, images))
+}
+
+/// How many of `classes`, one for each of `images`, are right.
+pub fn count_right(classes: &[usize], images: &Images) -> usize {
+    let labels = images.labels().iter().map(|&label| usize::from(label));
+    let right = classes.iter().zip(labels);
+    right.filter(|&(&class, label)| class == label).count()
+}
+
+/// The class that a network gives to each of `images`.
+///
+/// # Errors
+/// In fixed point, if the network cannot be exported.
+pub fn classify(
+    network: &Network,
+    images: &Images,
+    arithmetic: Arithmetic,
+    backend: &impl Backend,
+) -> Result<Vec<usize>, EvaluateError> {
     match arithmetic {
-        Arithmetic::Float => Ok(count_correct_f32(network, images, backend)?),
+        Arithmetic::Float => Ok(classify_f32(network, images, backend)?),
         Arithmetic::Fixed(product) => {
             let exported = export(network, product)?;
             let model = exported
                 .blob
                 .model()
                 .map_err(|error| ExportError::Write(WriteError::Refused(error)))?;
-            Ok(count_correct_blob(&model, images)?)
+            Ok(classify_blob(&model, images)?)
         }
     }
 }
 
-/// How many of `images` a blob classifies correctly.
-///
-/// # Errors
-/// The images do not have the model's input shape.
-pub fn count_correct_blob(model: &Model<'_>, images: &Images) -> Result<usize, InferError> {
+fn classify_blob(model: &Model<'_>, images: &Images) -> Result<Vec<usize>, InferError> {
     let mut scratch = vec![0; model.arena_bytes() / 4];
-    let mut correct = 0;
-    for index in 0..images.len() {
-        let class = model.classify(&mut scratch, images.pixels(index))?;
-        correct += usize::from(class == images.label(index));
-    }
-    Ok(correct)
+    (0..images.len())
+        .map(|index| model.classify(&mut scratch, images.pixels(index)))
+        .collect()
 }
 
-fn count_correct_f32(
+fn classify_f32(
     network: &Network,
     images: &Images,
     backend: &impl Backend,
-) -> Result<usize, TrainError> {
+) -> Result<Vec<usize>, TrainError> {
     let classes = network.classes.len();
     let indices: Vec<u32> = (0..images.len() as u32).collect();
     let logits = backend.infer(network, images, &indices)?;
-    let classes = logits.chunks_exact(classes).map(argmax);
-    let correct = classes
-        .enumerate()
-        .filter(|&(index, class)| class == images.label(index));
-    Ok(correct.count())
+    Ok(logits.chunks_exact(classes).map(argmax).collect())
 }

@@ -68,6 +68,17 @@ pub enum InvalidIndividual {
 }
 
 impl Individual {
+    /// A child `id` without crossover and mutation.
+    pub fn unchanged_child(&self, id: u64) -> Self {
+        let mut child = self.clone();
+        child.birth = Birth {
+            parent: Some(child.genome.header.id),
+            ..Birth::default()
+        };
+        child.genome.header.id = id;
+        child
+    }
+
     /// The layers of the genome's phenotype, after checking that the network's are the same and
     /// that every parameter is there.
     ///

@@ -3,21 +3,35 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser as _;
-use evolve::config::Config;
+use evolve::folder::{FrontLine, read_front};
+use evolve::history::History;
 use evolve::options::{Arguments, Command, MachineOptions, RunOptions};
-use evolve::run::{Report, Run};
+use evolve::results::Report;
+use evolve::run::{Run, RunError, Session};
 use evolve::terminal::Terminal;
 use evolve::train::Lanes;
+
+/// Held while files are written, so that no signal ends the process in the middle of one.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// What shells report of a process that Ctrl-C has ended.
+const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         None => start(arguments.run, &arguments.machine),
         Some(Command::Run { run, machine }) => start(*run, &machine),
-        Some(Command::Resume { folder, machine }) => resume(&folder, &machine),
+        Some(Command::Resume {
+            folder,
+            generations,
+            machine,
+        }) => resume(&folder, generations, &machine),
+        Some(Command::Front { folder }) => front(&folder),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,41 +43,103 @@ fn main() -> ExitCode {
 }
 
 fn start(options: RunOptions, machine: &MachineOptions) -> Result<(), Box<dyn Error>> {
-    use_threads(machine)?;
+    let options = match &options.config {
+        Some(file) => {
+            let file = RunOptions::read(file)?;
+            options.or(&file)
+        }
+        None => options,
+    };
     let folder = match &options.output {
         Some(folder) => folder.clone(),
         None => free_folder(Path::new("runs"))?,
     };
-    let config = options.config();
     eprintln!(
         "evolving in {}; if this is interrupted: evolve resume {}",
         folder.display(),
         folder.display()
     );
-    let terminal = Terminal::new(config.settings.generations, config.settings.population);
-    let backend = Lanes::detect();
-    let (report, time) = Run::start(&folder, config, &backend, &terminal)?.finish()?;
-    drop(terminal);
-    print_report(&report, time, &folder);
-    Ok(())
+    work(&folder, machine, |session| {
+        Run::start(&folder, options.config(), session)?.finish()
+    })
 }
 
-fn resume(folder: &Path, machine: &MachineOptions) -> Result<(), Box<dyn Error>> {
-    use_threads(machine)?;
-    let Config { settings, .. } = Config::read(folder)?;
-    let terminal = Terminal::new(settings.generations, settings.population);
-    let backend = Lanes::detect();
-    let (report, time) = Run::resume(folder, &backend, &terminal)?.finish()?;
+fn resume(
+    folder: &Path,
+    generations: Option<u32>,
+    machine: &MachineOptions,
+) -> Result<(), Box<dyn Error>> {
+    let continuation = History::resume(folder)?;
+    work(folder, machine, |session| {
+        Run::resume(folder, continuation, generations, session)?.finish()
+    })
+}
+
+/// Works on the run in `folder` until it is finished or interrupted, and prints its report.
+fn work(
+    folder: &Path,
+    machine: &MachineOptions,
+    run: impl FnOnce(&Session<'_, Lanes>) -> Result<(Report, Duration), RunError>,
+) -> Result<(), Box<dyn Error>> {
+    let threads = machine.threads.map_or(0, usize::from);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()?;
+    exit_on_signals(folder)?;
+    let terminal = Terminal::default();
+    let session = Session {
+        backend: &Lanes::detect(),
+        observer: &terminal,
+        writing: &WRITING,
+        budget: machine.budget_minutes,
+    };
+    let (report, time) = run(&session)?;
     drop(terminal);
     print_report(&report, time, folder);
     Ok(())
 }
 
-fn use_threads(machine: &MachineOptions) -> Result<(), rayon::ThreadPoolBuildError> {
-    let threads = machine.threads.map_or(0, usize::from);
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global()
+/// Has Ctrl-C and termination end the process between two writes. The generation that is being
+/// trained is lost, whose result would be the same again.
+fn exit_on_signals(folder: &Path) -> Result<(), ctrlc::Error> {
+    let folder = folder.to_owned();
+    ctrlc::set_handler(move || {
+        let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+        eprintln!("\nstopped; to go on: evolve resume {}", folder.display());
+        std::process::exit(INTERRUPTED);
+    })
+}
+
+fn front(folder: &Path) -> Result<(), Box<dyn Error>> {
+    let lines = read_front(folder)?;
+    if lines.is_empty() {
+        println!("no network has reached the least acceptable accuracy (--min-accuracy) yet");
+        return Ok(());
+    }
+    println!("    id  accuracy  parameters        MACs  arena bytes  flash bytes  layers  fitness");
+    for FrontLine {
+        id,
+        accuracy,
+        fitness,
+        parameters,
+        macs,
+        arena_bytes,
+        flash_bytes,
+        layers,
+    } in lines
+    {
+        let percent = 100.0 * accuracy;
+        println!(
+            "{id:>6}  {percent:>6.2} %  {parameters:>10}  {macs:>10}  {arena_bytes:>11}  \
+             {flash_bytes:>11}  {layers:>6}  {fitness:>7.4}"
+        );
+    }
+    println!();
+    println!(
+        "networks and blobs: {}/<id>.*",
+        folder.join("front").display()
+    );
+    Ok(())
 }
 
 /// The first of `runs/001`, `runs/002`, … that does not exist.
@@ -82,11 +158,12 @@ fn print_report(report: &Report, time: Duration, folder: &Path) {
         report.data
     );
     println!(
-        "{} generations, {} candidates ({} diverged, {} overflowed), seed {}, {:.1} s",
+        "{} generations, {} candidates ({} diverged, {} overflowed, {} constant), seed {}, {:.1} s",
         report.generations,
         report.candidates,
         report.diverged,
         report.overflowed,
+        report.constant,
         report.seed,
         time.as_secs_f64()
     );
@@ -122,6 +199,10 @@ fn print_report(report: &Report, time: Duration, folder: &Path) {
         report.multiplication_energy_reduction
     );
     println!();
+    println!(
+        "{} networks on the Pareto front: evolve front {folder}",
+        report.front
+    );
     println!("next: cargo run --release -p exporter -- inspect {folder}/winner.q88");
     println!("      cp {folder}/winner.q88 {folder}/winner.rs firmware-example/src/network/");
     println!("      cd firmware-example && cargo run --release");

@@ -10,19 +10,20 @@ use rand::seq::SliceRandom as _;
 use rayon::prelude::*;
 use runtime_nostd::geometry::GeometryError;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use thiserror::Error;
 
 use crate::age::{Outcome, age_after_training};
 use crate::cost::Cost;
-use crate::evaluate::{Arithmetic, EvaluateError, count_correct};
+use crate::evaluate::{Arithmetic, EvaluateError, classify, count_right};
 use crate::fitness::{FitnessFunction, reference_parameters};
+use crate::front::front;
 use crate::individual::{Birth, Individual, InvalidIndividual};
 use crate::initial::{InitialError, random_individual};
 use crate::seed::{SeedError, individual_of};
 use crate::select::{Candidate, tournament};
-use crate::settings::Settings;
+use crate::settings::{Algorithm, Settings};
 use crate::space::SearchSpace;
 use crate::streams::{Purpose, stream};
 use crate::train::{Backend, Sgd, TrainError};
@@ -75,13 +76,15 @@ pub struct Summary {
 }
 
 /// Why a candidate is scored 0 and cannot survive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rejection {
     /// Its loss or a weight became infinite or undefined in training.
     Diverged,
     /// Its accumulators could overflow in fixed point.
     Overflow,
+    /// It has been trained and still says the same class of every image of Dtest.
+    Constant,
 }
 
 /// All that is new in a generation.
@@ -91,13 +94,13 @@ pub struct Record {
     pub generation: u32,
     /// Every candidate of the generation, in the order of their ids.
     pub candidates: Vec<Summary>,
-    /// Those of them that are in the new population.
+    /// Those of them that are in the new population or on the new Pareto front.
     pub newcomers: Vec<Member>,
     /// Ids of the new population, best first.
     pub survivors: Vec<u64>,
 }
 
-/// The population after a generation.
+/// The population after a generation, and what is remembered of all before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Population {
     /// The generation; 0 is the initial population.
@@ -106,6 +109,8 @@ pub struct Population {
     pub members: Vec<Member>,
     /// Parameters of the best CNN of the initial population, the unit of `s_rel`.
     pub reference_parameters: u64,
+    /// The Pareto front of all candidates so far, in the order of their ids ([`front`]).
+    pub front: Vec<Member>,
 }
 
 /// Why a search cannot go on.
@@ -184,7 +189,7 @@ impl<B: Backend> Search<'_, B> {
             let age = evaluated.trained.individual.genome.header.age;
             self.score(evaluated, reference, |_| age)
         });
-        self.select(0, &[], members.collect())
+        self.select(0, &[], &[], members.collect())
     }
 
     /// Lines 4 to 15: the generation after `population`.
@@ -217,7 +222,8 @@ impl<B: Backend> Search<'_, B> {
                 age_after_training(age, outcome, self.settings.max_age())
             })
         });
-        self.select(generation, &population.members, scored.collect())
+        let (members, front) = (&population.members, &population.front);
+        self.select(generation, members, front, scored.collect())
     }
 
     /// Lines 4 to 10: as many children as there are members.
@@ -227,13 +233,15 @@ impl<B: Backend> Search<'_, B> {
         population: &Population,
     ) -> Result<Vec<Individual>, SearchError> {
         let size = self.settings.population;
-        let mut rng = stream(self.seed, Purpose::Variation { generation });
-        let candidates: Vec<Candidate> = population
-            .members
-            .iter()
-            .map(|member| member.candidate)
-            .collect();
         let first_id = u64::from(generation) * size as u64;
+        if self.settings.algorithm == Algorithm::RandomSearch {
+            let parents = population.members.iter().zip(first_id..);
+            return Ok(parents
+                .map(|(parent, id)| parent.individual.unchanged_child(id))
+                .collect());
+        }
+        let mut rng = stream(self.seed, Purpose::Variation { generation });
+        let candidates = candidates_of(population.members.iter());
         let mut children = Vec::with_capacity(size + 1);
         while children.len() < size {
             let mut parent = || {
@@ -294,8 +302,12 @@ impl<B: Backend> Search<'_, B> {
         let mut correct = 0;
         if trained.rejection.is_none() {
             let network = &trained.individual.network;
-            match count_correct(network, self.test, self.arithmetic, self.backend) {
-                Ok(count) => correct = count,
+            match classify(network, self.test, self.arithmetic, self.backend) {
+                // Random weights may well be constant, and training can change it.
+                Ok(classes) if trained.loss.is_some() && is_constant(&classes) => {
+                    trained.rejection = Some(Rejection::Constant);
+                }
+                Ok(classes) => correct = count_right(&classes, self.test),
                 Err(error) if error.is_overflow() => {
                     trained.rejection = Some(Rejection::Overflow);
                 }
@@ -364,6 +376,7 @@ impl<B: Backend> Search<'_, B> {
         &self,
         generation: u32,
         parents: &[Member],
+        front_before: &[Member],
         scored: Vec<(Member, Summary)>,
     ) -> Result<Record, SearchError> {
         let (offspring, candidates): (Vec<Member>, Vec<Summary>) = scored.into_iter().unzip();
@@ -373,22 +386,28 @@ impl<B: Backend> Search<'_, B> {
             .filter(|(_, summary)| summary.rejection.is_none())
             .map(|(member, _)| member);
         let offspring: Vec<Member> = accepted.collect();
-        let all: Vec<Candidate> = parents
-            .iter()
-            .chain(&offspring)
-            .map(|member| member.candidate)
-            .collect();
-        let survivors = self
-            .settings
-            .replacement
-            .survivors(&all, self.settings.population);
+        let survivors: Vec<u64> = match self.settings.algorithm {
+            Algorithm::Evolution => {
+                let all = candidates_of(parents.iter().chain(&offspring));
+                let size = self.settings.population;
+                let survivors = self.settings.replacement.survivors(&all, size);
+                survivors.into_iter().map(|index| all[index].id).collect()
+            }
+            Algorithm::RandomSearch => successors(parents, &offspring),
+        };
         if survivors.is_empty() {
             return Err(SearchError::NoCandidates);
         }
-        let survivors: Vec<u64> = survivors.into_iter().map(|index| all[index].id).collect();
+        let front: HashSet<u64> = front(front_before.iter().chain(&offspring))
+            .into_iter()
+            .map(|member| member.candidate.id)
+            .collect();
         let newcomers = offspring
             .into_iter()
-            .filter(|member| survivors.contains(&member.candidate.id))
+            .filter(|member| {
+                let id = member.candidate.id;
+                survivors.contains(&id) || front.contains(&id)
+            })
             .collect();
         Ok(Record {
             generation,
@@ -397,6 +416,28 @@ impl<B: Backend> Search<'_, B> {
             survivors,
         })
     }
+}
+
+fn is_constant(classes: &[usize]) -> bool {
+    classes.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+fn candidates_of<'a>(members: impl Iterator<Item = &'a Member>) -> Vec<Candidate> {
+    members.map(|member| member.candidate).collect()
+}
+
+/// The ids of the offspring, and of the parents whose child was rejected; best first.
+fn successors(parents: &[Member], offspring: &[Member]) -> Vec<u64> {
+    let succeeded: HashSet<u64> = offspring
+        .iter()
+        .filter_map(|child| child.individual.birth.parent)
+        .collect();
+    let left = parents
+        .iter()
+        .filter(|parent| !succeeded.contains(&parent.candidate.id));
+    let mut all = candidates_of(left.chain(offspring));
+    all.sort_by(Candidate::rank);
+    all.into_iter().map(|candidate| candidate.id).collect()
 }
 
 /// An individual after its training.
@@ -428,6 +469,7 @@ impl Population {
         let empty = Self {
             generation: 0,
             members: Vec::new(),
+            front: Vec::new(),
             reference_parameters: reference_parameters.ok_or(SearchError::Record(0))?,
         };
         if record.generation != 0 {
@@ -448,6 +490,8 @@ impl Population {
     }
 
     fn with(self, record: &Record) -> Result<Self, SearchError> {
+        let front = front(self.front.iter().chain(&record.newcomers));
+        let front = front.into_iter().cloned().collect();
         let mut members: HashMap<u64, Member> = self
             .members
             .into_iter()
@@ -461,6 +505,7 @@ impl Population {
                 .collect::<Option<_>>()
                 .ok_or(SearchError::Record(record.generation))?,
             reference_parameters: self.reference_parameters,
+            front,
         })
     }
 

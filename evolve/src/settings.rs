@@ -14,14 +14,15 @@ use crate::select::Replacement;
 ///
 /// [`Settings::mnist`] and [`Settings::cifar10`] are the paper's. Where section 4 gives a range
 /// (20 to 50 generations, 8 to 15 individuals) they take the values of the experiments of section
-/// 5.1. The approximation of an existing CNN in section 5.2 differs from [`Settings::cifar10`] in
-/// `size_weight` 1, `population` 15 and `generations` 50.
+/// 5.1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Individuals of a population (|P|).
     pub population: usize,
     /// Generations (`G_max`).
     pub generations: u32,
+    /// Evolution, or what it is compared with.
+    pub algorithm: Algorithm,
     /// Crossover and mutation.
     pub variation: Variation,
     /// How the next population is chosen.
@@ -42,6 +43,16 @@ pub struct Settings {
     pub batch_size: usize,
     /// Passes over the training split that a candidate is trained for in its generation.
     pub epochs: u32,
+}
+
+/// How a population follows from the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// Algorithm 1.
+    Evolution,
+    /// RS-CNN, the paper's random search (section 5.1): every generation trains every network of
+    /// the initial population once more, and nothing is selected.
+    RandomSearch,
 }
 
 /// How offspring differ from their parents (Algorithm 1, lines 7 and 8).
@@ -121,6 +132,7 @@ impl Settings {
         Self {
             population: 8,
             generations: 20,
+            algorithm: Algorithm::Evolution,
             variation: Variation {
                 crossover_probability: 0.35,
                 mutation_probability: 0.7,
@@ -163,6 +175,16 @@ impl Settings {
         }
     }
 
+    /// The paper's settings for approximating an existing CNN for CIFAR-10 (section 5.2).
+    pub fn approximate() -> Self {
+        Self {
+            population: 15,
+            generations: 50,
+            size_weight: 1.0,
+            ..Self::cifar10()
+        }
+    }
+
     /// The highest age (section 3.4: "a typical setup of `age_max` is |P|/2").
     pub fn max_age(&self) -> u32 {
         let typical = u32::try_from(self.population / 2).unwrap_or(u32::MAX);
@@ -187,6 +209,12 @@ impl Settings {
 }
 
 impl Variation {
+    /// Sets `p_cross` and `p_mut`.
+    pub fn set_probabilities(&mut self, crossover: f64, mutation: f64) {
+        self.crossover_probability = crossover;
+        self.mutation_probability = mutation;
+    }
+
     fn check(&self) -> Result<(), SettingOutOfRange> {
         in_range(
             "crossover probability",
@@ -203,6 +231,26 @@ impl Variation {
 }
 
 impl OperatorProbabilities {
+    /// The six probabilities, MO1 first.
+    pub const fn from_array(probabilities: [f64; 6]) -> Self {
+        let [
+            reset_weights,
+            add_layer,
+            remove_layer,
+            modify_layer,
+            resize_flattening,
+            modify_learning_rate,
+        ] = probabilities;
+        Self {
+            reset_weights,
+            add_layer,
+            remove_layer,
+            modify_layer,
+            resize_flattening,
+            modify_learning_rate,
+        }
+    }
+
     /// The six probabilities, MO1 first.
     pub const fn to_array(self) -> [f64; 6] {
         [
@@ -297,6 +345,7 @@ mod tests {
     fn the_papers_settings_are_valid() {
         assert_eq!(Settings::mnist().check(), Ok(()));
         assert_eq!(Settings::cifar10().check(), Ok(()));
+        assert_eq!(Settings::approximate().check(), Ok(()));
         assert_eq!(Settings::mnist().max_age(), 4);
         let probabilities = OperatorProbabilities::default().to_array();
         assert!((probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-12);

@@ -1,24 +1,25 @@
 //! How a run looks while it goes on: a progress bar, or plain lines where there is no terminal.
 
 use std::io::IsTerminal as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::run::{GenerationLine, Observer};
+use crate::results::GenerationLine;
+use crate::run::Observer;
+use crate::settings::Settings;
 
 /// Shows a run on standard error.
 #[derive(Debug)]
 pub struct Terminal {
     bar: ProgressBar,
-    generations: u32,
+    generations: AtomicU32,
 }
 
-impl Terminal {
-    /// A view of a run of `generations` generations of `population` candidates.
-    pub fn new(generations: u32, population: usize) -> Self {
-        let candidates = u64::from(generations) * population as u64;
+impl Default for Terminal {
+    fn default() -> Self {
         let bar = if std::io::stderr().is_terminal() {
-            ProgressBar::new(candidates)
+            ProgressBar::new(0)
         } else {
             ProgressBar::hidden()
         };
@@ -26,11 +27,21 @@ impl Terminal {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Self { bar, generations }
+        Self {
+            bar,
+            generations: AtomicU32::new(0),
+        }
     }
 }
 
 impl Observer for Terminal {
+    fn run_starts(&self, settings: &Settings) {
+        let candidates = u64::from(settings.generations) * settings.population as u64;
+        self.bar.set_length(candidates);
+        self.generations
+            .store(settings.generations, Ordering::Relaxed);
+    }
+
     fn generation_starts(&self, generation: u32, candidates: usize) {
         let done = u64::from(generation - 1) * candidates as u64;
         if self.bar.position() < done {
@@ -48,7 +59,7 @@ impl Observer for Terminal {
         let text = format!(
             "generation {:>3}/{}: best fitness {:.3}, accuracy {:6.2} %, {} parameters, {} MACs",
             line.generation,
-            self.generations,
+            self.generations.load(Ordering::Relaxed),
             line.best.fitness,
             100.0 * line.best.accuracy,
             line.best.parameters,

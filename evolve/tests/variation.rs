@@ -22,6 +22,8 @@ const LIMITS: Limits = Limits {
     max_parameters: 20_000,
     max_macs: 1_000_000,
     max_activations: 20_000,
+    max_flash_bytes: 30_000,
+    max_arena_bytes: 8_000,
 };
 
 /// As many children of every kind as possible.

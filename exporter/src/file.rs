@@ -1,7 +1,7 @@
 //! The trained network's file: magic, version, length, CRC-32, then the [`Network`] in `postcard`.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use runtime_nostd::blob::crc32;
@@ -127,7 +127,8 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Network, FileError> {
     Ok(network)
 }
 
-/// Writes a file beside `path` and renames it: readers see the old bytes or the new ones.
+/// Writes a file beside `path` and renames it once it is on disk: whoever reads it sees the old
+/// bytes or the new ones, also after a power loss.
 ///
 /// # Errors
 /// Those of the file system.
@@ -135,7 +136,9 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    let written = fs::write(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    let written = File::create(&partial)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&partial, path));
     if written.is_err() {
         // Best effort: the first error is the one to report.
         let _ = fs::remove_file(&partial);

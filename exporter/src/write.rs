@@ -7,8 +7,8 @@ use runtime_nostd::blob::{
     ALIGNMENT, ARITHMETIC_VERSION, CRC_START, FORMAT_VERSION, Header, LayerRecord, PREFIX_BYTES,
     Packing, Prefix, Weights, crc32,
 };
-use runtime_nostd::geometry::{GeometryError, Op, Shape};
-use runtime_nostd::q8_8::Requantize;
+use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape};
+use runtime_nostd::q8_8::{Product, Requantize};
 use runtime_nostd::{Chain, Model, ParseError};
 use thiserror::Error;
 
@@ -149,10 +149,8 @@ pub fn write_with_cuts(network: &FixedNetwork, cuts: &[usize]) -> Result<Blob, W
             weights,
         });
     }
-    let arena_bytes = chain
-        .arena_bytes(cuts)
-        .map_err(|(layer, error)| WriteError::Geometry { layer, error })?;
-    let blob = assemble(network, arena_bytes, cuts, &records, &parameters)?;
+    let records = serialize(network.product, &network.input.zero, chain, cuts, &records)?;
+    let blob = assemble(&records, &parameters)?;
     match blob.model().err() {
         None => Ok(blob),
         Some(ParseError::Overflow { layer, filter }) => Err(WriteError::Overflow { layer, filter }),
@@ -201,30 +199,81 @@ fn pack(fixed: &FixedParameters, packing: Packing, rounding: i32, parameters: &m
     }
 }
 
-fn assemble(
-    network: &FixedNetwork,
-    arena_bytes: usize,
+/// What the blob that [`write()`] makes of a network will take, whatever its weights are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of flash: the blob.
+    pub flash_bytes: usize,
+    /// Bytes of RAM: the arena, with the cuts that make it least.
+    pub arena_bytes: usize,
+}
+
+/// The footprint of a network of `ops` over an `input` image, from its geometry alone.
+///
+/// # Errors
+/// The network cannot be expressed ([`WriteError`]).
+pub fn footprint(input: Shape, ops: &[Op]) -> Result<Footprint, WriteError> {
+    let mut chain = Chain::new(input);
+    let mut parameters_bytes = 0;
+    let mut layers = Vec::with_capacity(ops.len());
+    for (index, &op) in ops.iter().enumerate() {
+        push(&mut chain, index, op)?;
+        let packing = Packing::new(op, chain.last_input());
+        parameters_bytes += packing.map_or(0, Packing::stored_bytes);
+        layers.push(LayerRecord {
+            op,
+            activation: Activation::Linear,
+            weights: packing.map_or(Weights::None, |_| Weights::I16 { frac_bits: 0 }),
+        });
+    }
+    let cuts = least_cuts(chain.clone().segments());
+    let arena_bytes = arena_bytes(chain.clone(), &cuts)?;
+    let zero = vec![0; input.channels.into()];
+    let records = serialize(Product::Exact, &zero, chain, &cuts, &layers)?;
+    let parameters_offset = (PREFIX_BYTES + records.len()).next_multiple_of(ALIGNMENT);
+    Ok(Footprint {
+        flash_bytes: parameters_offset + parameters_bytes,
+        arena_bytes,
+    })
+}
+
+fn arena_bytes(chain: Chain, cuts: &[usize]) -> Result<usize, WriteError> {
+    chain
+        .arena_bytes(cuts)
+        .map_err(|(layer, error)| WriteError::Geometry { layer, error })
+}
+
+/// The header and the layers as bytes.
+fn serialize(
+    product: Product,
+    zero: &[u8],
+    chain: Chain,
     cuts: &[usize],
     layers: &[LayerRecord],
-    parameters: &[u8],
-) -> Result<Blob, WriteError> {
-    // The chain has been cut there: they are layers.
+) -> Result<Vec<u8>, WriteError> {
+    let input = chain.image();
+    let arena_bytes = arena_bytes(chain, cuts)?;
+    // The chain can be cut there: they are layers.
     let cuts: Vec<u8> = cuts.iter().map(|&cut| cut as u8).collect();
     let header = Header {
-        product: network.product,
-        input: network.input.shape,
-        zero: &network.input.zero,
+        product,
+        input,
+        zero,
         arena_bytes: u32::try_from(arena_bytes).map_err(|_| WriteError::TooLarge)?,
         layers: u8::try_from(layers.len()).map_err(|_| WriteError::TooLarge)?,
         cuts: &cuts,
     };
-    let mut bytes = vec![0; PREFIX_BYTES];
-    let serialized = postcard::to_extend(&header, bytes);
-    bytes = serialized.map_err(|_| WriteError::TooLarge)?;
+    let mut bytes = postcard::to_allocvec(&header).map_err(|_| WriteError::TooLarge)?;
     for layer in layers {
         bytes = postcard::to_extend(layer, bytes).map_err(|_| WriteError::TooLarge)?;
     }
-    let record_bytes = bytes.len() - PREFIX_BYTES;
+    Ok(bytes)
+}
+
+/// The whole blob.
+fn assemble(records: &[u8], parameters: &[u8]) -> Result<Blob, WriteError> {
+    let mut bytes = vec![0; PREFIX_BYTES];
+    bytes.extend(records);
     bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
     let parameters_offset = bytes.len();
     bytes.extend(parameters);
@@ -235,7 +284,7 @@ fn assemble(
         arithmetic_version: ARITHMETIC_VERSION,
         blob_bytes: length(bytes.len())?,
         crc: 0,
-        record_bytes: length(record_bytes)?,
+        record_bytes: length(records.len())?,
         parameters_offset: length(parameters_offset)?,
         parameters_bytes: length(parameters.len())?,
     };

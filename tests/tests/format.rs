@@ -2,11 +2,13 @@
 
 use exporter::network::Input;
 use exporter::quantize::{FixedLayer, FixedNetwork, FixedParameters};
-use exporter::write::{Blob, write};
+use exporter::write::{Blob, footprint, write};
+use proptest::prelude::*;
 use runtime_nostd::blob::{CRC_START, crc32};
 use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape, Window};
 use runtime_nostd::q8_8::Product;
 use runtime_nostd::{Model, ParseError};
+use tests::random_network;
 
 /// 5 filters of 1x3 over one channel (a group of four and one of one, odd rows), pooling, dense.
 fn network() -> FixedNetwork {
@@ -260,5 +262,17 @@ fn what_inference_could_stumble_over_is_refused() {
     ];
     for (what, found, expected) in cases {
         assert_eq!(found, expected, "{what}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn flash_and_ram_follow_from_the_geometry(network in random_network::networks()) {
+        let ops: Vec<Op> = network.layers.iter().map(|layer| layer.op).collect();
+        let foretold = footprint(network.input.shape, &ops).expect("its layers fit");
+        let blob = write(&network).expect("random networks are within bounds");
+        prop_assert_eq!(blob.as_bytes().len(), foretold.flash_bytes);
+        let model = blob.model().expect("the writer has parsed it");
+        prop_assert_eq!(model.arena_bytes(), foretold.arena_bytes);
     }
 }

@@ -1,0 +1,196 @@
+//! A run's folder.
+//!
+//! ```text
+//! journal             everything that happened, with all weights: the other files follow from it
+//! config.toml         what the run was told
+//! generations.jsonl   one line per generation
+//! best/000.network …  the best individual of every generation
+//! front.jsonl         one line per network of the Pareto front
+//! front/000042.network, .q88  its networks and blobs, by individual
+//! winner.network      the fittest individual, trained in f32
+//! winner.q88          its blob
+//! winner.rs           its Rust module
+//! report.json         what the winner achieves and costs
+//! timing.json         wall time, the only result that the seed does not determine
+//! ```
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use exporter::export::export;
+use exporter::file::{FileError, to_bytes, write_atomically};
+use exporter::network::Network;
+use runtime_nostd::q8_8::Product;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::search::Member;
+
+/// A line of `front.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FrontLine {
+    /// The individual.
+    pub id: u64,
+    /// Its accuracy on Dtest, 0 to 1.
+    pub accuracy: f64,
+    /// Its fitness (equation 1).
+    pub fitness: f64,
+    /// Its parameters.
+    pub parameters: u64,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Bytes of RAM: the arena.
+    pub arena_bytes: u64,
+    /// Bytes of flash: the blob.
+    pub flash_bytes: u64,
+    /// Layers, flattening and fully connected layer included.
+    pub layers: usize,
+}
+
+impl FrontLine {
+    fn of(member: &Member) -> Self {
+        Self {
+            id: member.candidate.id,
+            accuracy: member.candidate.accuracy,
+            fitness: member.candidate.fitness,
+            parameters: member.cost.parameters,
+            macs: member.cost.macs,
+            arena_bytes: member.cost.arena_bytes,
+            flash_bytes: member.cost.flash_bytes,
+            layers: member.individual.network.layers.len(),
+        }
+    }
+}
+
+/// The files of a run other than its journal. Each is either whole or not there, and is written
+/// again where it differs from what the journal says.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Individuals whose files in `front/` are known to be right.
+    front: BTreeSet<u64>,
+}
+
+impl Folder {
+    /// The folder at `path`, which is created if need be.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        create_folder(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            front: BTreeSet::new(),
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes `bytes` the contents of the file `name`.
+    ///
+    /// # Errors
+    /// The file cannot be written; the error names it.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        let path = self.path.join(name);
+        if let Some(parent) = path.parent() {
+            create_folder(parent)?;
+        }
+        match fs::read(&path) {
+            Ok(existing) if existing == bytes => Ok(()),
+            _ => write_atomically(&path, bytes).map_err(|source| at(&path, source)),
+        }
+    }
+
+    /// As [`Folder::put`], with `value` as JSON.
+    ///
+    /// # Errors
+    /// As [`Folder::put`].
+    pub fn put_json(&self, name: &str, value: &impl Serialize) -> Result<(), FileError> {
+        let text = serde_json::to_string(value);
+        let text = text.map_err(|error| at(&self.path.join(name), error.into()))?;
+        self.put(name, text.as_bytes())
+    }
+
+    /// As [`Folder::put`], with one line of JSON for each of `values`.
+    ///
+    /// # Errors
+    /// As [`Folder::put`].
+    pub fn put_json_lines(&self, name: &str, values: &[impl Serialize]) -> Result<(), FileError> {
+        let mut text = String::new();
+        for value in values {
+            let line = serde_json::to_string(value);
+            text += &line.map_err(|error| at(&self.path.join(name), error.into()))?;
+            text.push('\n');
+        }
+        self.put(name, text.as_bytes())
+    }
+
+    /// Makes `front/` and `front.jsonl` hold `members` and nobody else: the network that `network`
+    /// makes of each, and its blob unless its sums could overflow.
+    ///
+    /// # Errors
+    /// A file cannot be written or removed; the error names it.
+    pub fn put_front(
+        &mut self,
+        members: &[Member],
+        network: impl Fn(&Member) -> Network,
+        product: Product,
+    ) -> Result<(), FileError> {
+        let folder = self.path.join("front");
+        create_folder(&folder)?;
+        let mut expected = BTreeSet::new();
+        for member in members {
+            let id = member.candidate.id;
+            let [in_f32, blob] = ["network", "q88"].map(|suffix| format!("{id:06}.{suffix}"));
+            if !self.front.contains(&id) {
+                let network = network(member);
+                self.put(&format!("front/{in_f32}"), &to_bytes(&network))?;
+                if let Ok(exported) = export(&network, product) {
+                    self.put(&format!("front/{blob}"), exported.blob.as_bytes())?;
+                }
+            }
+            expected.extend([in_f32, blob]);
+        }
+        let entries = fs::read_dir(&folder).map_err(|source| at(&folder, source))?;
+        for entry in entries {
+            let entry = entry.map_err(|source| at(&folder, source))?;
+            let name = entry.file_name();
+            if !name.to_str().is_some_and(|name| expected.contains(name)) {
+                let path = entry.path();
+                fs::remove_file(&path).map_err(|source| at(&path, source))?;
+            }
+        }
+        self.front = members.iter().map(|member| member.candidate.id).collect();
+        let mut lines: Vec<FrontLine> = members.iter().map(FrontLine::of).collect();
+        lines.sort_by_key(|line| (line.parameters, line.id));
+        self.put_json_lines("front.jsonl", &lines)
+    }
+}
+
+/// The Pareto front of the run in `folder`, smallest network first.
+///
+/// # Errors
+/// There is no run, or its file cannot be read.
+pub fn read_front(folder: &Path) -> Result<Vec<FrontLine>, FileError> {
+    read_json_lines(&folder.join("front.jsonl"))
+}
+
+fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FileError> {
+    let text = fs::read_to_string(path).map_err(|source| at(path, source))?;
+    text.lines()
+        .map(|line| serde_json::from_str(line).map_err(|error| at(path, error.into())))
+        .collect()
+}
+
+fn create_folder(path: &Path) -> Result<(), FileError> {
+    fs::create_dir_all(path).map_err(|source| at(path, source))
+}
+
+fn at(path: &Path, source: io::Error) -> FileError {
+    let path = path.to_owned();
+    FileError::Io { path, source }
+}
