@@ -39,18 +39,26 @@ pub struct FilterShape {
 }
 
 impl LayerPlan {
-    /// The extents of the weights; `None` for pooling.
+    /// The extents of the weights; `None` for operations without.
     pub fn filter_shape(&self) -> Option<FilterShape> {
-        let (height, width) = match self.op {
-            Op::Conv { window, .. } => (window.kernel_h.into(), window.kernel_w.into()),
-            Op::Dense { .. } => (self.input.height.into(), self.input.width.into()),
-            Op::MaxPool { .. } | Op::AvgPool { .. } => return None,
-        };
-        Some(FilterShape {
-            filters: self.op.filters(),
+        let Shape {
             height,
             width,
-            channels: self.input.channels.into(),
+            channels,
+        } = self.input;
+        let (height, width, channels) = match self.op {
+            Op::Conv { window, .. } => (window.kernel_h.into(), window.kernel_w.into(), channels),
+            Op::Depthwise { window } => (window.kernel_h.into(), window.kernel_w.into(), 1),
+            Op::Dense { .. } => (height, width, channels),
+            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Add { .. } | Op::Branch { .. } => {
+                return None;
+            }
+        };
+        Some(FilterShape {
+            filters: self.op.filters(self.input),
+            height: height.into(),
+            width: width.into(),
+            channels: channels.into(),
         })
     }
 
@@ -117,8 +125,10 @@ pub fn decode(
         outputs: genome.header.flatten_neurons,
     };
     let normalized = body.chain([flattening]).map(|op| match op {
-        Op::MaxPool { .. } | Op::AvgPool { .. } => (op, Activation::Linear),
-        Op::Conv { .. } | Op::Dense { .. } => (op, Activation::Relu),
+        Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Branch { .. } => (op, Activation::Linear),
+        Op::Conv { .. } | Op::Dense { .. } | Op::Depthwise { .. } | Op::Add { .. } => {
+            (op, Activation::Relu)
+        }
     });
     let logits = (Op::Dense { outputs: classes }, Activation::Linear);
     plan(normalized.chain([logits]), input)

@@ -60,6 +60,9 @@ pub enum Inexpressible {
     /// A dense layer in the body.
     #[error("only the last two layers can be dense")]
     Dense,
+    /// An operation that no gene expresses.
+    #[error("{0}: a genome has convolution and pooling only")]
+    Operation(&'static str),
     /// A rectangular window, or unequal strides or padding.
     #[error("kernel, stride and padding must be the same in both directions and on all sides")]
     NotSquare,
@@ -215,6 +218,9 @@ fn gene_of(layer: &Layer) -> Result<Gene, Inexpressible> {
         Op::MaxPool { window } => (pool_of(PoolKind::Max, window)?, Activation::Linear),
         Op::AvgPool { window } => (pool_of(PoolKind::Avg, window)?, Activation::Linear),
         Op::Dense { .. } => return Err(Inexpressible::Dense),
+        Op::Depthwise { .. } | Op::Add { .. } | Op::Branch { .. } => {
+            return Err(Inexpressible::Operation(layer.op.name()));
+        }
     };
     if layer.activation == activation {
         Ok(gene)

@@ -31,9 +31,7 @@ impl<'network> Forward<'network> {
     /// # Panics
     /// If `pixels` is not one image of the network's input shape, HWC.
     pub fn logits(&self, pixels: &[u8]) -> Vec<f32> {
-        let input = activations_of(pixels, &self.network.input.zero, self.shapes[0]);
-        self.layers()
-            .fold(input, |map, (layer, shape)| run_layer(layer, shape, &map))
+        self.outputs(pixels).pop().unwrap_or_default()
     }
 
     /// The output of every layer, first to last, HWC; the last is the logits.
@@ -41,18 +39,17 @@ impl<'network> Forward<'network> {
     /// # Panics
     /// As [`Forward::logits`].
     pub fn outputs(&self, pixels: &[u8]) -> Vec<Vec<f32>> {
-        let input = activations_of(pixels, &self.network.input.zero, self.shapes[0]);
-        self.layers()
-            .scan(input, |map, (layer, shape)| {
-                *map = run_layer(layer, shape, map);
-                Some(map.clone())
-            })
-            .collect()
-    }
-
-    /// Every layer with the shape of the map that it reads.
-    fn layers(&self) -> impl Iterator<Item = (&'network Layer, Shape)> {
-        self.network.layers.iter().zip(self.shapes.iter().copied())
+        let image = activations_of(pixels, &self.network.input.zero, self.shapes[0]);
+        let mut outputs: Vec<Vec<f32>> = Vec::new();
+        for (layer, &shape) in self.network.layers.iter().zip(&self.shapes) {
+            let map = match layer.op {
+                Op::Branch { from } => &outputs[usize::from(from)],
+                _ => outputs.last().unwrap_or(&image),
+            };
+            let output = run_layer(layer, shape, map, &outputs);
+            outputs.push(output);
+        }
+        outputs
     }
 }
 
@@ -70,12 +67,22 @@ fn activations_of(pixels: &[u8], zero: &[u8], shape: Shape) -> Vec<f32> {
         .collect()
 }
 
-/// The output map of one layer of a checked network over a map of shape `input`.
-fn run_layer(layer: &Layer, input: Shape, map: &[f32]) -> Vec<f32> {
+/// The output map of one layer of a checked network over a map of shape `input`; `earlier` are the
+/// outputs of the layers before it.
+fn run_layer(layer: &Layer, input: Shape, map: &[f32], earlier: &[Vec<f32>]) -> Vec<f32> {
     let mut output = match (layer.op, &layer.parameters) {
         (Op::Conv { window, .. }, Some(parameters)) => {
             windows(window, input, parameters.bias.len(), |taps, filter| {
                 convolve(taps, filter, input, map, parameters)
+            })
+        }
+        (Op::Depthwise { window }, Some(Parameters { weights, bias, .. })) => {
+            windows(window, input, channels(input), |taps, channel| {
+                let weights = &weights[channel * window.area()..];
+                let products = taps
+                    .iter()
+                    .map(|tap| weights[tap.kernel] * map[tap.element(input, channel)]);
+                bias[channel] + products.sum::<f32>()
             })
         }
         (Op::Dense { .. }, Some(Parameters { weights, bias, .. })) => weights
@@ -95,7 +102,14 @@ fn run_layer(layer: &Layer, input: Shape, map: &[f32]) -> Vec<f32> {
                 .sum();
             sum / taps.len() as f32
         }),
-        (Op::Conv { .. } | Op::Dense { .. }, None) => unreachable!("Network::check refuses this"),
+        (Op::Add { from }, _) => {
+            let skipped = &earlier[usize::from(from)];
+            map.iter().zip(skipped).map(|(a, b)| a + b).collect()
+        }
+        (Op::Branch { .. }, _) => map.to_vec(),
+        (Op::Conv { .. } | Op::Depthwise { .. } | Op::Dense { .. }, None) => {
+            unreachable!("Network::check refuses this")
+        }
     };
     if let Some(parameters) = &layer.parameters {
         normalize(parameters, &mut output);

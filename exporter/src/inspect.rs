@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use runtime_nostd::geometry::{Activation, Op, Window};
+use runtime_nostd::geometry::{Activation, Keep, Op, Window};
 use runtime_nostd::{Layer, Model};
 
 /// Prints a model as a table.
@@ -84,13 +84,19 @@ fn describe(layer: &Layer<'_>) -> String {
         Activation::Linear => "",
     };
     let name = layer.op().name();
-    match layer.op() {
-        Op::Conv { window, .. } => format!("{name} {}{relu}", describe_window(window)),
-        Op::Dense { .. } => format!("{name}{relu}"),
-        Op::MaxPool { window } | Op::AvgPool { window } => {
-            format!("{name} {}", describe_window(window))
-        }
-    }
+    let what = match layer.op() {
+        Op::Conv { window, .. }
+        | Op::Depthwise { window }
+        | Op::MaxPool { window }
+        | Op::AvgPool { window } => format!("{name} {}", describe_window(window)),
+        Op::Dense { .. } => name.to_owned(),
+        Op::Add { from } | Op::Branch { from } => format!("{name} from {from}"),
+    };
+    let cut = match layer.keep() {
+        Keep::Rows => "",
+        Keep::Map => ", whole",
+    };
+    format!("{what}{relu}{cut}")
 }
 
 fn describe_window(window: Window) -> String {

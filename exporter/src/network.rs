@@ -1,6 +1,7 @@
 //! The trained f32 network: plain data, and the file that carries it from the evolver (or an
 //! importer) to the exporter.
 
+use runtime_nostd::Chain;
 use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -36,7 +37,8 @@ pub struct Input {
 pub struct Layer {
     /// What it computes.
     pub op: Op,
-    /// What follows the sum (after batch normalization). [`Activation::Linear`] for pooling.
+    /// What follows the sum (after batch normalization). [`Activation::Linear`] where there is none:
+    /// for pooling and branches.
     pub activation: Activation,
     /// Weights; `None` exactly where [`Op::filters`] is 0.
     pub parameters: Option<Parameters>,
@@ -46,7 +48,8 @@ pub struct Layer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parameters {
     /// `[filters, fan_in]`, row-major: a convolution's filter is
-    /// `[kernel_h, kernel_w, in_channels]`, a dense neuron's `[height, width, channels]`.
+    /// `[kernel_h, kernel_w, in_channels]`, `[kernel_h, kernel_w]` if depthwise, a dense neuron's
+    /// `[height, width, channels]`.
     pub weights: Vec<f32>,
     /// One per filter; all 0 where batch normalization follows.
     pub bias: Vec<f32>,
@@ -86,14 +89,14 @@ impl Network {
     /// # Errors
     /// The index of the first layer whose geometry is impossible, and why.
     pub fn shapes(&self) -> Result<Vec<Shape>, (usize, GeometryError)> {
-        let mut shapes = vec![self.input.shape];
+        let mut chain = Chain::new(self.input.shape);
+        let mut shapes = Vec::new();
+        let mut output = self.input.shape;
         for (index, layer) in self.layers.iter().enumerate() {
-            let output = layer
-                .op
-                .output(shapes[index])
-                .map_err(|error| (index, error))?;
-            shapes.push(output);
+            output = chain.push(layer.op).map_err(|error| (index, error))?;
+            shapes.push(chain.last_input());
         }
+        shapes.push(output);
         Ok(shapes)
     }
 
@@ -132,23 +135,26 @@ impl Network {
 
 impl Layer {
     fn check(&self, layer: usize, input: Shape) -> Result<(), NetworkError> {
-        let filters = self.op.filters();
-        let Some(parameters) = &self.parameters else {
-            return match (filters, self.activation) {
-                (0, Activation::Linear) => Ok(()),
-                (0, Activation::Relu) => Err(NetworkError::PoolActivation { layer }),
-                _ => Err(NetworkError::Parameters {
-                    layer,
-                    op: self.op.name(),
-                }),
-            };
-        };
-        if filters == 0 {
-            return Err(NetworkError::Parameters {
+        let filters = self.op.filters(input);
+        if self.activation != Activation::Linear
+            && filters == 0
+            && !matches!(self.op, Op::Add { .. })
+        {
+            return Err(NetworkError::Activation {
                 layer,
                 op: self.op.name(),
             });
         }
+        let parameters = match &self.parameters {
+            None if filters == 0 => return Ok(()),
+            Some(parameters) if filters > 0 => parameters,
+            _ => {
+                return Err(NetworkError::Parameters {
+                    layer,
+                    op: self.op.name(),
+                });
+            }
+        };
         let length = |what, found, expected| {
             if found == expected {
                 Ok(())
@@ -194,19 +200,23 @@ pub enum NetworkError {
         /// Channels of the input.
         expected: usize,
     },
-    /// Parameters are missing, or a pooling layer has some.
-    #[error("layer {layer} ({op}): convolution and dense layers have parameters, pooling has none")]
+    /// Parameters are missing, or a layer without weights has some.
+    #[error(
+        "layer {layer} ({op}): convolution and dense layers have parameters, other layers have none"
+    )]
     Parameters {
         /// Index of the layer.
         layer: usize,
         /// Name of its operation.
         op: &'static str,
     },
-    /// A pooling layer has an activation.
-    #[error("layer {layer} is pooling, which must be linear; activate the layer before it")]
-    PoolActivation {
+    /// Pooling or a branch has an activation.
+    #[error("layer {layer} ({op}) must be linear; activate the layer before it")]
+    Activation {
         /// Index of the layer.
         layer: usize,
+        /// Name of its operation.
+        op: &'static str,
     },
     /// A vector of parameters has the wrong length.
     #[error("layer {layer} has {found} values of {what} where its geometry needs {expected}")]

@@ -9,9 +9,11 @@ use runtime_nostd::blob::{
 };
 use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape};
 use runtime_nostd::q8_8::{Product, Requantize};
-use runtime_nostd::{Model, ParseError, arena_bytes};
+use runtime_nostd::{Chain, Model, ParseError};
 use thiserror::Error;
 
+use crate::cuts::least_cuts;
+use crate::network::Input;
 use crate::quantize::{FixedNetwork, FixedParameters};
 
 /// A blob in memory, aligned for [`Model::parse`].
@@ -45,6 +47,11 @@ impl Blob {
         &bytemuck::cast_slice(&self.words)[..self.bytes]
     }
 
+    /// The bytes, to change them.
+    pub fn as_bytes_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.bytes]
+    }
+
     /// The checked network in these bytes.
     ///
     /// # Errors
@@ -58,7 +65,7 @@ impl Blob {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// A layer's geometry is impossible.
+    /// A layer's geometry, or its place in the chain, is impossible.
     #[error("layer {layer}: {error}")]
     Geometry {
         /// The layer.
@@ -66,9 +73,6 @@ pub enum WriteError {
         /// What is wrong.
         error: GeometryError,
     },
-    /// The number of layers does not fit the format.
-    #[error("{0} layers, at most 255 can be written")]
-    TooManyLayers(usize),
     /// A layer has not as many weights or biases as its geometry says.
     #[error("layer {layer}: {given} parameters, its geometry says {needed}")]
     ParameterCount {
@@ -98,23 +102,30 @@ pub enum WriteError {
     Refused(ParseError),
 }
 
-/// Writes a blob, and proves that every accumulator is bounded by having the runtime parse it.
+/// Writes a blob with the cuts that make its arena least, and proves that every accumulator is
+/// bounded by having the runtime parse it.
 ///
 /// # Errors
 /// The network cannot be expressed, or its sums could overflow ([`WriteError`]).
 pub fn write(network: &FixedNetwork) -> Result<Blob, WriteError> {
+    let cuts = least_cuts(chain_of(network)?.segments());
+    write_with_cuts(network, &cuts)
+}
+
+/// As [`write()`], cutting the chain behind the layers `cuts`.
+///
+/// # Errors
+/// As [`write()`], or the chain cannot be cut there.
+pub fn write_with_cuts(network: &FixedNetwork, cuts: &[usize]) -> Result<Blob, WriteError> {
+    let mut chain = Chain::new(network.input.shape);
     let mut records = Vec::new();
     let mut parameters = Vec::new();
-    let mut shape = network.input.shape;
     for (index, layer) in network.layers.iter().enumerate() {
-        let geometry = |error| WriteError::Geometry {
-            layer: index,
-            error,
-        };
-        let output = layer.op.output(shape).map_err(geometry)?;
-        let weights = match (&layer.parameters, Packing::new(layer.op, shape)) {
+        push(&mut chain, index, layer.op)?;
+        let input = chain.last_input();
+        let weights = match (&layer.parameters, Packing::new(layer.op, input)) {
             (None, None) => Weights::None,
-            (Some(fixed), Some(packing)) if matches(fixed, layer.op, shape) => {
+            (Some(fixed), Some(packing)) if matches(fixed, layer.op, input) => {
                 let store = Requantize::new(network.product, fixed.frac_bits, layer.activation);
                 let last = index + 1 == network.layers.len();
                 let rounding = if last { 0 } else { store.rounding() };
@@ -126,7 +137,7 @@ pub fn write(network: &FixedNetwork) -> Result<Blob, WriteError> {
             (fixed, _) => {
                 return Err(WriteError::ParameterCount {
                     layer: index,
-                    needed: layer.op.parameters(shape),
+                    needed: layer.op.parameters(input),
                     given: fixed
                         .as_ref()
                         .map_or(0, |fixed| fixed.weights.len() + fixed.bias.len()),
@@ -138,9 +149,11 @@ pub fn write(network: &FixedNetwork) -> Result<Blob, WriteError> {
             activation: layer.activation,
             weights,
         });
-        shape = output;
     }
-    let blob = assemble(network, &records, &parameters)?;
+    let arena_bytes = chain
+        .arena_bytes(cuts)
+        .map_err(|(layer, error)| WriteError::Geometry { layer, error })?;
+    let blob = assemble(network, arena_bytes, cuts, &records, &parameters)?;
     match blob.model().err() {
         None => Ok(blob),
         Some(ParseError::Overflow { layer, filter }) => Err(WriteError::Overflow { layer, filter }),
@@ -148,8 +161,28 @@ pub fn write(network: &FixedNetwork) -> Result<Blob, WriteError> {
     }
 }
 
+/// The operations of a network, with every geometry checked.
+///
+/// # Errors
+/// [`WriteError::Geometry`].
+pub fn chain_of(network: &FixedNetwork) -> Result<Chain, WriteError> {
+    let mut chain = Chain::new(network.input.shape);
+    for (index, layer) in network.layers.iter().enumerate() {
+        push(&mut chain, index, layer.op)?;
+    }
+    Ok(chain)
+}
+
+fn push(chain: &mut Chain, layer: usize, op: Op) -> Result<(), WriteError> {
+    match chain.push(op) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(WriteError::Geometry { layer, error }),
+    }
+}
+
 fn matches(fixed: &FixedParameters, op: Op, input: Shape) -> bool {
-    fixed.bias.len() == op.filters() && fixed.weights.len() == op.filters() * op.fan_in(input)
+    let filters = op.filters(input);
+    fixed.bias.len() == filters && fixed.weights.len() == filters * op.fan_in(input)
 }
 
 /// Appends a layer's biases, with the rounding constant of the store, and its packed weights.
@@ -169,48 +202,67 @@ fn pack(fixed: &FixedParameters, packing: Packing, rounding: i32, parameters: &m
     }
 }
 
-/// Bytes of the blob that [`write`] makes of a network of `ops` over an `input` image, whatever its
+/// What a network takes of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Flash: bytes of the blob.
+    pub flash_bytes: usize,
+    /// RAM: bytes of the arena.
+    pub arena_bytes: usize,
+}
+
+/// The footprint of what [`write()`] makes of a network of `ops` over an `input` image, whatever its
 /// weights are.
 ///
 /// # Errors
 /// The network cannot be expressed ([`WriteError`]).
-pub fn blob_bytes(input: Shape, ops: &[Op]) -> Result<usize, WriteError> {
+pub fn footprint(input: Shape, ops: &[Op]) -> Result<Footprint, WriteError> {
+    let mut chain = Chain::new(input);
     let mut layers = Vec::with_capacity(ops.len());
     let mut parameters_bytes = 0;
-    let mut shape = input;
-    for (layer, &op) in ops.iter().enumerate() {
-        let packing = Packing::new(op, shape);
+    for (index, &op) in ops.iter().enumerate() {
+        push(&mut chain, index, op)?;
+        let packing = Packing::new(op, chain.last_input());
         parameters_bytes += packing.map_or(0, Packing::stored_bytes);
         layers.push(LayerRecord {
             op,
             activation: Activation::Linear,
             weights: packing.map_or(Weights::None, |_| Weights::I16 { frac_bits: 0 }),
         });
-        shape = op
-            .output(shape)
-            .map_err(|error| WriteError::Geometry { layer, error })?;
     }
-    let zero = vec![0; input.channels.into()];
-    let records = records(Product::Exact, input, &zero, &layers)?;
-    Ok((PREFIX_BYTES + records.len()).next_multiple_of(ALIGNMENT) + parameters_bytes)
+    let cuts = least_cuts(chain.clone().segments());
+    let arena_bytes = chain
+        .arena_bytes(&cuts)
+        .map_err(|(layer, error)| WriteError::Geometry { layer, error })?;
+    let input = Input {
+        shape: input,
+        zero: vec![0; input.channels.into()],
+    };
+    let records = records(Product::Exact, &input, arena_bytes, &cuts, &layers)?;
+    let offset = (PREFIX_BYTES + records.len()).next_multiple_of(ALIGNMENT);
+    Ok(Footprint {
+        flash_bytes: offset + parameters_bytes,
+        arena_bytes,
+    })
 }
 
 /// The serialized header and layers.
 fn records(
     product: Product,
-    input: Shape,
-    zero: &[u8],
+    input: &Input,
+    arena_bytes: usize,
+    cuts: &[usize],
     layers: &[LayerRecord],
 ) -> Result<Vec<u8>, WriteError> {
-    let ops: Vec<Op> = layers.iter().map(|layer| layer.op).collect();
-    let arena = arena_bytes(input, &ops)
-        .map_err(|error| WriteError::Refused(ParseError::Geometry { layer: 0, error }))?;
+    // The chain has been cut there: they are layers.
+    let cuts: Vec<u8> = cuts.iter().map(|&cut| cut as u8).collect();
     let header = Header {
         product,
-        input,
-        zero,
-        arena_bytes: u32::try_from(arena).map_err(|_| WriteError::TooLarge)?,
-        layers: u8::try_from(layers.len()).map_err(|_| WriteError::TooManyLayers(layers.len()))?,
+        input: input.shape,
+        zero: &input.zero,
+        arena_bytes: u32::try_from(arena_bytes).map_err(|_| WriteError::TooLarge)?,
+        layers: u8::try_from(layers.len()).map_err(|_| WriteError::TooLarge)?,
+        cuts: &cuts,
     };
     let serialized = postcard::to_allocvec(&header);
     let mut bytes = serialized.map_err(|_| WriteError::TooLarge)?;
@@ -222,11 +274,12 @@ fn records(
 
 fn assemble(
     network: &FixedNetwork,
+    arena_bytes: usize,
+    cuts: &[usize],
     layers: &[LayerRecord],
     parameters: &[u8],
 ) -> Result<Blob, WriteError> {
-    let input = &network.input;
-    let records = records(network.product, input.shape, &input.zero, layers)?;
+    let records = records(network.product, &network.input, arena_bytes, cuts, layers)?;
     let mut bytes = vec![0; PREFIX_BYTES];
     bytes.extend(&records);
     bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);

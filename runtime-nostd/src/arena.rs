@@ -1,13 +1,10 @@
-//! The plan of RAM: where every layer's line buffer and accumulators lie in the arena.
+//! The memory of inference, an array of 32-bit words, and how its parts are addressed.
 //!
-//! The arena is an array of 32-bit words: one word of progress per layer, one row that all layers
-//! share whose input row is consumed at once, then layer by layer what each must keep. There are no
-//! lifetimes to analyze: a layer holds only the rows that its next output row reads.
+//! First one word of progress per layer; behind them what `plan` lays out: rows of maps, and
+//! accumulators.
 
-use crate::geometry::{GeometryError, Op, Shape};
-
-/// The most words an arena may have (256 MiB): sizes then fit 32 bits on every target.
-const MAX_WORDS: usize = 1 << 26;
+use crate::kernels::scalar::Rows;
+use crate::schedule::{Progress, RowSpan};
 
 /// A range of words of the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,20 +22,60 @@ impl Span {
     }
 }
 
-/// Where the rows that a layer reads are kept.
+/// How the rows of one map, the image or a layer's output, pass through memory. All readers read
+/// them in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LineBuffer {
+pub(crate) struct Stream {
+    /// The last layer in the chain that reads the map.
+    pub(crate) last_reader: u8,
+    /// Layers that read the map.
+    pub(crate) readers: u8,
+    /// Whether the rows have memory of their own.
+    pub(crate) place: Place,
     /// `capacity` rows end to end.
     pub(crate) span: Span,
     /// Rows kept: row `y` lies at slot `y % capacity`.
     pub(crate) capacity: usize,
     /// Elements of a stored row, horizontal padding included.
     pub(crate) row_elements: usize,
-    /// Elements of padding at the start of a row.
+    /// Elements of padding at the start of a row: the most that a reader needs.
     pub(crate) left: usize,
 }
 
-impl LineBuffer {
+/// Whether a stream has memory of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Own,
+    /// A row that is consumed before anything else is computed. All such rows use the same memory,
+    /// alternating between two, so that a layer can read one while it writes the other.
+    Shared(Lane),
+}
+
+/// Which of the two shared rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    A,
+    B,
+}
+
+impl Stream {
+    /// A stream that nothing is known of yet.
+    pub(crate) const UNPLANNED: Self = Self {
+        last_reader: 0,
+        readers: 0,
+        place: Place::Own,
+        span: Span::EMPTY,
+        capacity: 1,
+        row_elements: 0,
+        left: 0,
+    };
+
+    /// Words that hold the rows and one element more: kernels read pairs, the last of an odd row
+    /// with the element behind it (which they multiply by 0).
+    pub(crate) const fn words(&self) -> usize {
+        self.capacity.saturating_mul(self.row_elements) / 2 + 1
+    }
+
     /// Where row `y` of `elements` elements is stored.
     pub(crate) fn slot(&self, y: usize, elements: usize) -> RowSlot {
         RowSlot {
@@ -47,9 +84,29 @@ impl LineBuffer {
             elements,
         }
     }
+
+    /// The rows of `span` in `buffer`, the memory of this stream, each with `padding` elements of
+    /// zeros before its first element.
+    pub(crate) fn rows<'b>(&self, span: RowSpan, padding: usize, buffer: &'b [i16]) -> Rows<'b> {
+        Rows {
+            buffer: buffer
+                .get(self.left.saturating_sub(padding)..)
+                .unwrap_or(&[]),
+            row_elements: self.row_elements,
+            capacity: self.capacity,
+            first: span.first % self.capacity.max(1),
+            count: span.count,
+        }
+    }
+
+    /// Row `y` in `buffer`, the memory of this stream, from its first element to the end of the
+    /// buffer.
+    pub(crate) fn row<'b>(&self, y: usize, buffer: &'b [i16]) -> &'b [i16] {
+        buffer.get(self.slot(y, 0).start..).unwrap_or(&[])
+    }
 }
 
-/// One row inside a line buffer, without its padding.
+/// One row of a stream, without its padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowSlot {
     span: Span,
@@ -77,8 +134,9 @@ impl<'s> Arena<'s> {
         Self { words }
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.words.fill(0);
+    /// The progress of `layers` layers.
+    pub(crate) fn progress(&mut self, layers: usize) -> &mut [Progress] {
+        bytemuck::cast_slice_mut(self.words.get_mut(..layers).unwrap_or(&mut []))
     }
 
     /// The words of a span.
@@ -92,210 +150,33 @@ impl<'s> Arena<'s> {
         words.get(span.range()).unwrap_or(&[])
     }
 
-    /// A line buffer to read, accumulators, and a row to write. The plan keeps them apart.
+    /// The words of a span.
+    pub(crate) fn words_mut(&mut self, span: Span) -> &mut [i32] {
+        self.words.get_mut(span.range()).unwrap_or(&mut [])
+    }
+
+    /// A row alone.
+    pub(crate) fn row(&self, row: RowSlot) -> &[i16] {
+        let buffer: &[i16] = bytemuck::cast_slice(self.words(row.span));
+        let range = row.start..row.start.saturating_add(row.elements);
+        buffer.get(range).unwrap_or(&[])
+    }
+
+    /// Rows to read, words to read or write, and a row to write. The plan keeps them apart.
     pub(crate) fn parts(
         &mut self,
-        line: Span,
-        sums: Span,
+        rows: Span,
+        words: Span,
         row: RowSlot,
     ) -> (&[i16], &mut [i32], &mut [i16]) {
-        let ranges = [line.range(), sums.range(), row.span.range()];
+        let ranges = [rows.range(), words.range(), row.span.range()];
         match self.words.get_disjoint_mut(ranges) {
-            Ok([line, sums, buffer]) => {
+            Ok([rows, words, buffer]) => {
                 let buffer: &mut [i16] = bytemuck::cast_slice_mut(buffer);
                 let row = buffer.get_mut(row.start..row.start.saturating_add(row.elements));
-                (bytemuck::cast_slice(line), sums, row.unwrap_or(&mut []))
+                (bytemuck::cast_slice(rows), words, row.unwrap_or(&mut []))
             }
             Err(_) => (&[], &mut [], &mut []),
         }
-    }
-}
-
-/// What one layer keeps in the arena.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LayerPlan {
-    /// Its input rows.
-    pub(crate) input: LineBuffer,
-    /// Its `i32` accumulators; empty if it has none.
-    pub(crate) sums: Span,
-}
-
-/// How a layer treats the rows that arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Intake {
-    /// Keeps them in a line buffer until a window is complete.
-    Window,
-    /// Adds each to its accumulators (or, for a maximum, to its output row) at once.
-    Accumulate,
-}
-
-impl Intake {
-    pub(crate) const fn of(op: Op) -> Self {
-        match op {
-            Op::Conv { .. } => Intake::Window,
-            Op::MaxPool { window } | Op::AvgPool { window } if window.overlaps_rows() => {
-                Intake::Window
-            }
-            Op::Dense { .. } | Op::MaxPool { .. } | Op::AvgPool { .. } => Intake::Accumulate,
-        }
-    }
-}
-
-/// Lays the layers out, first to last.
-pub(crate) struct Planner {
-    shared: Span,
-    next: usize,
-    /// Whether the layer before builds its output row up in place, in the buffer of its reader.
-    grows_in_place: bool,
-}
-
-impl Planner {
-    /// A plan for `layers` layers whose shared row has `shared_words`, the maximum of
-    /// [`Planner::shared_words`] over the layers.
-    pub(crate) const fn new(layers: usize, shared_words: usize) -> Self {
-        Self {
-            shared: Span {
-                start: layers,
-                words: shared_words,
-            },
-            next: layers + shared_words,
-            grows_in_place: false,
-        }
-    }
-
-    /// Words of shared row that a layer needs.
-    pub(crate) const fn shared_words(op: Op, input: Shape) -> usize {
-        match Intake::of(op) {
-            Intake::Window => 0,
-            Intake::Accumulate => words_of_i16(input.row_elements()),
-        }
-    }
-
-    /// Plans the next layer.
-    pub(crate) const fn layer(self, op: Op, input: Shape, output: Shape) -> (Self, LayerPlan) {
-        let mut next = self.next;
-        let buffer = match (Intake::of(op), op) {
-            (Intake::Window, Op::Conv { window, .. }) => {
-                let left = window.pad_left as usize * input.channels as usize;
-                let right = window.pad_right as usize * input.channels as usize;
-                let row_elements = left + input.row_elements() + right;
-                ring(&mut next, window.kernel_h, input, row_elements, left)
-            }
-            (Intake::Window, Op::MaxPool { window } | Op::AvgPool { window }) => {
-                ring(&mut next, window.kernel_h, input, input.row_elements(), 0)
-            }
-            (Intake::Window | Intake::Accumulate, _) => {
-                let words = words_of_i16(input.row_elements());
-                LineBuffer {
-                    span: if self.grows_in_place {
-                        take(&mut next, words)
-                    } else {
-                        self.shared
-                    },
-                    capacity: 1,
-                    row_elements: input.row_elements(),
-                    left: 0,
-                }
-            }
-        };
-        let sums = match (Intake::of(op), op) {
-            (_, Op::Dense { outputs }) => outputs as usize,
-            (Intake::Accumulate, Op::AvgPool { .. }) => output.row_elements(),
-            (Intake::Window, Op::AvgPool { .. }) => output.channels as usize,
-            (_, Op::Conv { .. } | Op::MaxPool { .. }) => 0,
-        };
-        let plan = LayerPlan {
-            input: buffer,
-            sums: take(&mut next, sums),
-        };
-        let planner = Self {
-            shared: self.shared,
-            next,
-            grows_in_place: matches!(
-                (Intake::of(op), op),
-                (Intake::Accumulate, Op::MaxPool { .. })
-            ),
-        };
-        (planner, plan)
-    }
-
-    /// Length of the arena in words; `None` if it is absurd.
-    pub(crate) const fn words(&self) -> Option<usize> {
-        if self.next <= MAX_WORDS {
-            Some(self.next)
-        } else {
-            None
-        }
-    }
-}
-
-/// A ring of the rows under a kernel of `kernel_h` rows. A pair of elements may be read one element
-/// behind an odd row (and multiplied by 0), so one element of slack follows the last row.
-const fn ring(
-    next: &mut usize,
-    kernel_h: u8,
-    input: Shape,
-    row_elements: usize,
-    left: usize,
-) -> LineBuffer {
-    let capacity = if (kernel_h as usize) < input.height as usize {
-        kernel_h as usize
-    } else {
-        input.height as usize
-    };
-    LineBuffer {
-        span: take(next, words_of_i16(capacity.saturating_mul(row_elements))),
-        capacity,
-        row_elements,
-        left,
-    }
-}
-
-const fn take(next: &mut usize, words: usize) -> Span {
-    let start = *next;
-    *next = start.saturating_add(words);
-    Span { start, words }
-}
-
-/// Words that hold `elements` and one element of slack.
-const fn words_of_i16(elements: usize) -> usize {
-    elements / 2 + 1
-}
-
-/// Bytes of scratch memory that a chain of `ops` over an `input` image needs.
-///
-/// # Errors
-/// The geometry of an operation is impossible, or the arena would exceed 256 MiB
-/// ([`GeometryError::MapTooLarge`]).
-pub const fn arena_bytes(input: Shape, ops: &[Op]) -> Result<usize, GeometryError> {
-    let mut shared = 0;
-    let mut shape = input;
-    let mut index = 0;
-    while index < ops.len() {
-        let words = Planner::shared_words(ops[index], shape);
-        if words > shared {
-            shared = words;
-        }
-        shape = match ops[index].output(shape) {
-            Ok(output) => output,
-            Err(error) => return Err(error),
-        };
-        index += 1;
-    }
-    let mut planner = Planner::new(ops.len(), shared);
-    shape = input;
-    index = 0;
-    while index < ops.len() {
-        let output = match ops[index].output(shape) {
-            Ok(output) => output,
-            Err(error) => return Err(error),
-        };
-        (planner, _) = planner.layer(ops[index], shape, output);
-        shape = output;
-        index += 1;
-    }
-    match planner.words() {
-        Some(words) => Ok(words * 4),
-        None => Err(GeometryError::MapTooLarge),
     }
 }

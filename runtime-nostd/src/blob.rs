@@ -96,6 +96,9 @@ pub struct Header<'a> {
     pub arena_bytes: u32,
     /// Number of [`LayerRecord`]s that follow.
     pub layers: u8,
+    /// Layers whose whole output is stored ([`Keep::Map`](crate::geometry::Keep)), ascending.
+    #[serde(borrow)]
+    pub cuts: &'a [u8],
 }
 
 /// One layer.
@@ -112,7 +115,7 @@ pub struct LayerRecord {
 /// How a layer's parameters are stored. New formats are appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Weights {
-    /// No parameters (pooling).
+    /// No parameters.
     None,
     /// Per layer: one `i32` per filter, the bias with the rounding constant of its store added
     /// (the last layer has no store), then the `i16` weights in the order of [`Packing`].
@@ -123,52 +126,66 @@ pub enum Weights {
 }
 
 /// The order of a layer's weights: groups of [`GROUP`] filters (the last may have fewer); in a
-/// group kernel row by kernel row; in a row pair by pair of neighboring elements (the last pair of
-/// an odd row is filled up with 0); in a pair filter by filter.
+/// group kernel row by kernel row; in a row run by run of [`lanes`](Packing::lanes) neighboring
+/// elements (the last run is filled up with 0); in a run filter by filter. A layer with an odd
+/// number of weights ends with one more 0.
 ///
-/// One order for all targets: a kernel reads a pair of activations as one word and multiplies it
-/// with one word of weights for each filter of the group (`SMLAD`, `pmaddwd`).
+/// One order for all targets. Where all filters read the same elements, a run is a pair: a kernel
+/// reads two activations as one word and multiplies it with one word of weights for each filter of
+/// the group (`SMLAD`, `pmaddwd`). Filters of a depthwise convolution read neighboring channels, so
+/// a run is one element: activations and weights of a group lie side by side at every tap, two to a
+/// word, for one multiplication each (`SMLABB` and `SMLATT`, or a vector of four), and a kernel of
+/// odd width needs no filling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
     /// Filters of the layer.
     pub filters: usize,
     /// Kernel rows; the map's rows for a dense layer.
     pub rows: usize,
-    /// Elements of one kernel row: `kernel_w * in_channels`.
+    /// Elements of one filter's kernel row: `kernel_w * in_channels`, or `kernel_w` if depthwise.
     pub row_elements: usize,
+    /// Neighboring elements of one filter that are stored together: 2, or 1 if depthwise.
+    pub lanes: usize,
 }
 
 impl Packing {
-    /// The packing of `op`'s weights over an `input` map; `None` for pooling.
+    /// The packing of `op`'s weights over an `input` map; `None` for operations without.
     pub const fn new(op: Op, input: Shape) -> Option<Self> {
-        match op {
-            Op::Conv {
-                window,
-                out_channels,
-            } => Some(Self {
-                filters: out_channels as usize,
-                rows: window.kernel_h as usize,
-                row_elements: window.kernel_w as usize * input.channels as usize,
-            }),
-            Op::Dense { outputs } => Some(Self {
-                filters: outputs as usize,
-                rows: input.height as usize,
-                row_elements: input.row_elements(),
-            }),
-            Op::MaxPool { .. } | Op::AvgPool { .. } => None,
-        }
+        let (rows, row_elements, lanes) = match op {
+            Op::Conv { window, .. } => (
+                window.kernel_h as usize,
+                window.kernel_w as usize * input.channels as usize,
+                2,
+            ),
+            Op::Dense { .. } => (input.height as usize, input.row_elements(), 2),
+            Op::Depthwise { window } => (window.kernel_h as usize, window.kernel_w as usize, 1),
+            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Add { .. } | Op::Branch { .. } => {
+                return None;
+            }
+        };
+        Some(Self {
+            filters: op.filters(input),
+            rows,
+            row_elements,
+            lanes,
+        })
     }
 
-    /// Elements of one stored row of one filter, the filling of an odd row included.
+    /// Elements of one stored row of one filter, the filling of its last run included.
     pub const fn stored_row(self) -> usize {
-        self.row_elements.next_multiple_of(2)
+        match self.lanes {
+            2 => self.row_elements.next_multiple_of(2),
+            _ => self.row_elements,
+        }
     }
 
     /// Weights as stored, filling included.
     pub const fn stored_weights(self) -> usize {
-        self.filters
+        let weights = self
+            .filters
             .saturating_mul(self.rows)
-            .saturating_mul(self.stored_row())
+            .saturating_mul(self.stored_row());
+        weights.saturating_add(weights % 2)
     }
 
     /// Bytes of the layer's biases and weights.
@@ -186,8 +203,9 @@ impl Packing {
         } else {
             GROUP
         };
-        let pair = row * self.stored_row() / 2 + element / 2;
-        first * self.rows * self.stored_row() + (pair * group + filter - first) * 2 + element % 2
+        let run = row * self.stored_row() / self.lanes + element / self.lanes;
+        let in_group = (run * group + filter - first) * self.lanes + element % self.lanes;
+        first * self.rows * self.stored_row() + in_group
     }
 }
 

@@ -22,6 +22,14 @@ pub(crate) enum BoundError {
 }
 
 impl Bound {
+    /// The bound of anything that fits 16 bits.
+    pub(crate) const MAX: Self = Self(1 << 15);
+
+    /// The bound of a saturating sum.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0).min(Self::MAX.0))
+    }
+
     /// The bound of an image whose pixel value `zero[channel]` means 0.
     pub(crate) fn of_image(zero: &[u8]) -> Self {
         let magnitude = zero.iter().map(|&z| z.max(u8::MAX - z)).max();
@@ -30,32 +38,17 @@ impl Bound {
 
     /// The bound of what a layer stores that reads activations of this bound. Pooling keeps it.
     pub(crate) fn after(self, filters: Filters<'_>, store: Requantize) -> Result<Self, BoundError> {
-        let Packing {
-            row_elements,
-            filters: count,
-            ..
-        } = filters.packing;
-        let (row_elements, stored_row) = (row_elements, filters.packing.stored_row());
+        let packing = filters.packing;
         let mut largest = 0;
         for (group, (bias, weights)) in filters.groups().enumerate() {
             let members = bias.len().max(1);
             for (member, &bias) in bias.iter().enumerate() {
-                let filter = (group * GROUP + member).min(count);
-                let mut sum = u64::from(bias.unsigned_abs());
-                let pairs = weights.as_chunks::<2>().0.iter().skip(member);
-                let mut element = 0;
-                for &[even, odd] in pairs.step_by(members) {
-                    sum += self.largest_product(filters.product, even);
-                    element += 2;
-                    if element > row_elements && odd != 0 {
-                        return Err(BoundError::Filling);
-                    }
-                    sum += self.largest_product(filters.product, odd);
-                    if element == stored_row {
-                        element = 0;
-                    }
-                }
+                let runs = weights.chunks(packing.lanes.max(1));
+                let runs = runs.skip(member).step_by(members);
+                let sum = u64::from(bias.unsigned_abs())
+                    + self.largest_sum(packing, filters.product, runs.flatten())?;
                 if sum > i32::MAX as u64 {
+                    let filter = group * GROUP + member;
                     return Err(BoundError::Overflow { filter });
                 }
                 largest = largest.max(sum as u32);
@@ -69,6 +62,29 @@ impl Bound {
             (1 << 15) - 1
         };
         Ok(Self(stored.min(limit)))
+    }
+
+    /// The largest magnitude of one filter's sum without bias, over its stored weights.
+    fn largest_sum<'w>(
+        self,
+        packing: Packing,
+        product: Product,
+        weights: impl Iterator<Item = &'w i16>,
+    ) -> Result<u64, BoundError> {
+        let stored_row = packing.stored_row();
+        let (mut sum, mut element, mut rows_left) = (0, 0, packing.rows);
+        for &weight in weights {
+            if weight != 0 && (element >= packing.row_elements || rows_left == 0) {
+                return Err(BoundError::Filling);
+            }
+            sum += self.largest_product(product, weight);
+            element += 1;
+            if element == stored_row {
+                element = 0;
+                rows_left = rows_left.saturating_sub(1);
+            }
+        }
+        Ok(sum)
     }
 
     fn largest_product(self, product: Product, weight: i16) -> u64 {

@@ -55,7 +55,7 @@ pub enum ParseError {
     },
     /// The zero values of the image's channels are not one per channel.
     ZeroLength,
-    /// A layer's geometry is impossible.
+    /// A layer's geometry, or its place in the chain, is impossible.
     Geometry {
         /// The layer.
         layer: usize,
@@ -67,8 +67,8 @@ pub enum ParseError {
         /// The layer.
         layer: usize,
     },
-    /// Pooling followed by an activation.
-    PoolActivation {
+    /// An activation behind an operation that has none.
+    Activation {
         /// The layer.
         layer: usize,
     },
@@ -98,8 +98,8 @@ pub enum ParseError {
     },
     /// The last layer is not a dense layer without activation.
     LastLayer,
-    /// The arena would be absurdly large.
-    ArenaTooLarge,
+    /// The cuts are not layers in ascending order.
+    Cuts,
     /// The blob promises that less scratch memory suffices than does.
     Arena {
         /// Bytes that the blob states.
@@ -148,9 +148,10 @@ impl fmt::Display for ParseError {
             Self::WeightsFormat { layer } => {
                 write!(f, "layer {layer}: weights do not go with the operation")
             }
-            Self::PoolActivation { layer } => {
-                write!(f, "layer {layer}: pooling with an activation")
-            }
+            Self::Activation { layer } => write!(
+                f,
+                "layer {layer}: an activation behind an operation that has none"
+            ),
             Self::FracBits { layer, frac_bits } => {
                 write!(f, "layer {layer}: {frac_bits} fractional bits not allowed")
             }
@@ -162,7 +163,7 @@ impl fmt::Display for ParseError {
                 write!(f, "layer {layer}, filter {filter}: the sum could overflow")
             }
             Self::LastLayer => f.write_str("the last layer must be dense, without activation"),
-            Self::ArenaTooLarge => f.write_str("the arena would exceed 256 MiB"),
+            Self::Cuts => f.write_str("the cuts are not layers in ascending order"),
             Self::Arena { stated, needed } => write!(
                 f,
                 "blob promises an arena of {stated} bytes, {needed} are needed: export again"

@@ -97,6 +97,24 @@ impl Window {
         }
     }
 
+    /// The window over the whole of `input`: average pooling with it is global average pooling.
+    ///
+    /// # Errors
+    /// [`GeometryError::MapTooLarge`] for maps of more than 255 rows or columns.
+    pub const fn covering(input: Shape) -> Result<Self, GeometryError> {
+        if input.height > u8::MAX as u16 || input.width > u8::MAX as u16 {
+            return Err(GeometryError::MapTooLarge);
+        }
+        let (rows, columns) = (input.height as u8, input.width as u8);
+        Ok(Self {
+            kernel_h: rows,
+            kernel_w: columns,
+            stride_h: rows,
+            stride_w: columns,
+            ..Self::square(1, 1, 0)
+        })
+    }
+
     /// Output rows and columns over a map of `input`'s rows and columns:
     /// `floor((size + padding - kernel) / stride) + 1`.
     ///
@@ -184,15 +202,33 @@ pub enum Op {
         /// Window; padding only moves it.
         window: Window,
     },
-    /// Mean of the window's elements inside the map.
+    /// Mean of the window's elements inside the map; global with [`Window::covering`].
     AvgPool {
         /// Window; padding only moves it and is not counted.
         window: Window,
     },
+    /// Depthwise convolution: filter `c` reads channel `c` only; filters are
+    /// `[channels, kernel_h, kernel_w]`.
+    Depthwise {
+        /// Kernel, stride and padding.
+        window: Window,
+    },
+    /// Saturating sum of the previous layer's output and an earlier layer's, of equal shape.
+    Add {
+        /// The earlier layer, before the previous one. Layers count from 0.
+        from: u8,
+    },
+    /// An earlier layer's output once more: the next layer starts another branch there, to be joined
+    /// by [`Op::Add`]. Computes and stores nothing.
+    Branch {
+        /// The earlier layer, before the previous one. Layers count from 0.
+        from: u8,
+    },
 }
 
 impl Op {
-    /// The shape of this operation's output over an `input` map.
+    /// The shape of this operation's output over an `input` map, which for [`Op::Branch`] is the
+    /// output of the earlier layer. [`Chain`](crate::Chain) finds every layer's input.
     ///
     /// # Errors
     /// Any [`GeometryError`]: nothing else can be wrong with a geometry.
@@ -209,7 +245,10 @@ impl Op {
                 out_channels,
             } => (window, out_channels),
             Op::Dense { outputs } => return Shape::new(1, 1, outputs).check(),
-            Op::MaxPool { window } | Op::AvgPool { window } => (window, input.channels),
+            Op::MaxPool { window } | Op::AvgPool { window } | Op::Depthwise { window } => {
+                (window, input.channels)
+            }
+            Op::Add { .. } | Op::Branch { .. } => return Ok(input),
         };
         match window.output(input) {
             Ok((height, width)) => Shape::new(height, width, channels).check(),
@@ -217,27 +256,40 @@ impl Op {
         }
     }
 
-    /// Filters or neurons with weights of their own; 0 for pooling.
-    pub const fn filters(self) -> usize {
+    /// The window that slides over the map, if one does.
+    pub const fn window(self) -> Option<Window> {
         match self {
-            Op::Conv { out_channels, .. } => out_channels as usize,
-            Op::Dense { outputs } => outputs as usize,
-            Op::MaxPool { .. } | Op::AvgPool { .. } => 0,
+            Op::Conv { window, .. }
+            | Op::MaxPool { window }
+            | Op::AvgPool { window }
+            | Op::Depthwise { window } => Some(window),
+            Op::Dense { .. } | Op::Add { .. } | Op::Branch { .. } => None,
         }
     }
 
-    /// Weights of one filter: the terms that one output sums. 0 for pooling.
+    /// Filters or neurons with weights of their own; 0 for operations without.
+    pub const fn filters(self, input: Shape) -> usize {
+        match self {
+            Op::Conv { out_channels, .. } => out_channels as usize,
+            Op::Dense { outputs } => outputs as usize,
+            Op::Depthwise { .. } => input.channels as usize,
+            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Add { .. } | Op::Branch { .. } => 0,
+        }
+    }
+
+    /// Weights of one filter: the terms that one output sums. 0 for operations without.
     pub const fn fan_in(self, input: Shape) -> usize {
         match self {
             Op::Conv { window, .. } => window.area().saturating_mul(input.channels as usize),
             Op::Dense { .. } => input.elements(),
-            Op::MaxPool { .. } | Op::AvgPool { .. } => 0,
+            Op::Depthwise { window } => window.area(),
+            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Add { .. } | Op::Branch { .. } => 0,
         }
     }
 
     /// Tunable parameters as deployed: weights and one bias per filter.
     pub const fn parameters(self, input: Shape) -> usize {
-        (self.fan_in(input) + 1).saturating_mul(self.filters())
+        (self.fan_in(input) + 1).saturating_mul(self.filters(input))
     }
 
     /// Multiply-accumulates of one inference, padding included: output elements times fan-in.
@@ -258,6 +310,9 @@ impl Op {
             Op::Dense { .. } => "dense",
             Op::MaxPool { .. } => "max pool",
             Op::AvgPool { .. } => "avg pool",
+            Op::Depthwise { .. } => "depthwise",
+            Op::Add { .. } => "add",
+            Op::Branch { .. } => "branch",
         }
     }
 }
@@ -269,6 +324,16 @@ pub enum Activation {
     Linear,
     /// Rectified linear unit: negative values become 0.
     Relu,
+}
+
+/// How a layer's output is kept until it has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Keep {
+    /// The rows that readers still need.
+    Rows,
+    /// The whole map: the chain is cut behind this layer. Nothing behind the cut starts before the
+    /// map is complete, and nothing before it is needed then, so that both use the same memory.
+    Map,
 }
 
 /// Why a geometry is impossible.
@@ -287,6 +352,20 @@ pub enum GeometryError {
     KernelLargerThanMap,
     /// Padding as wide as the kernel: some window would lie outside the map.
     PaddingNotBelowKernel,
+    /// An addition or a branch does not read a layer before the previous one.
+    NotEarlier,
+    /// An addition of a map to itself.
+    AddToItself,
+    /// An addition of maps of different shapes.
+    AddShapes,
+    /// No layer reads this one's output.
+    Unread,
+    /// The chain is cut where a later layer still reads an earlier one, or behind a branch.
+    Cut,
+    /// More than [`MAX_LAYERS`](crate::chain::MAX_LAYERS) layers.
+    TooManyLayers,
+    /// The arena would exceed 256 MiB.
+    ArenaTooLarge,
 }
 
 impl core::fmt::Display for GeometryError {
@@ -298,6 +377,13 @@ impl core::fmt::Display for GeometryError {
             Self::ZeroKernelOrStride => "kernel size or stride is 0",
             Self::KernelLargerThanMap => "the kernel is larger than the padded feature map",
             Self::PaddingNotBelowKernel => "padding must be smaller than the kernel",
+            Self::NotEarlier => "must read a layer before the previous one",
+            Self::AddToItself => "adds a map to itself",
+            Self::AddShapes => "adds maps of different shapes",
+            Self::Unread => "no layer reads its output",
+            Self::Cut => "the chain cannot be cut here: a later layer reads an earlier one",
+            Self::TooManyLayers => "more than 255 layers",
+            Self::ArenaTooLarge => "the arena would exceed 256 MiB",
         })
     }
 }

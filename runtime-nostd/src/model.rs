@@ -1,17 +1,22 @@
 //! A checked network: [`Model::parse`] refuses anything that inference could stumble over.
 
+use core::num::NonZeroU8;
+
 use heapless::Vec;
 
-use crate::arena::{LayerPlan, LineBuffer, Planner, Span};
+use crate::arena::{Span, Stream};
 use crate::blob::{
     ALIGNMENT, ARITHMETIC_VERSION, CRC_START, FORMAT_VERSION, Header, LayerRecord, MAGIC,
     PREFIX_BYTES, Packing, Prefix, Weights, crc32,
 };
 use crate::bound::{Bound, BoundError};
+use crate::chain::link;
 use crate::error::ParseError;
-use crate::geometry::{Activation, Op, Shape};
+use crate::geometry::{Activation, Keep, Op, Shape};
 use crate::kernels::scalar::Filters;
+use crate::plan::{Image, plan};
 use crate::q8_8::{ACTIVATION_FRAC_BITS, MAX_WEIGHT_FRAC_BITS, Product, Requantize};
+use crate::schedule::Intake;
 
 /// Layers that [`Model`] holds unless told otherwise.
 pub const DEFAULT_LAYERS: usize = 32;
@@ -23,7 +28,7 @@ pub const DEFAULT_LAYERS: usize = 32;
 #[derive(Clone, Debug)]
 pub struct Model<'a, const LAYERS: usize = DEFAULT_LAYERS> {
     pub(crate) product: Product,
-    pub(crate) input: Shape,
+    pub(crate) image: Image,
     pub(crate) zero: &'a [u8],
     pub(crate) layers: Vec<Layer<'a>, LAYERS>,
     pub(crate) arena_words: usize,
@@ -34,18 +39,24 @@ pub struct Model<'a, const LAYERS: usize = DEFAULT_LAYERS> {
 pub struct Layer<'a> {
     pub(crate) op: Op,
     pub(crate) activation: Activation,
+    pub(crate) keep: Keep,
     pub(crate) input: Shape,
     pub(crate) output: Shape,
+    /// The map that it reads. Map 0 is the image, map `k + 1` the output of layer `k`.
+    pub(crate) source: u8,
+    /// The map that it adds to it.
+    pub(crate) skip: Option<NonZeroU8>,
     pub(crate) parameters: Option<Parameters<'a>>,
-    pub(crate) plan: LayerPlan,
+    /// Where the rows of its output are kept.
+    pub(crate) rows: Stream,
+    /// Its `i32` accumulators; empty if it has none.
+    pub(crate) sums: Span,
 }
 
 /// The parameters of a layer, in place.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameters<'a> {
     frac_bits: u8,
-    packing: Packing,
-    product: Product,
     pub(crate) bias: &'a [i32],
     weights: &'a [i16],
     /// How a sum becomes an activation.
@@ -84,12 +95,13 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         }
         let mut model = Self {
             product,
-            input: header.input,
+            image: Image::new(header.input),
             zero: header.zero,
             layers: Vec::new(),
             arena_words: 0,
         };
         model.read_layers(layers, records, words)?;
+        model.cut(header.cuts)?;
         model.plan_arena(header.arena_bytes as usize)?;
         Ok(model)
     }
@@ -100,55 +112,46 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         mut records: &'a [u8],
         mut words: &'a [i32],
     ) -> Result<(), ParseError> {
-        let mut shape = self.input;
-        let mut bound = Bound::of_image(self.zero);
-        for layer in 0..layers {
+        // One for each map, as `Layer::source` counts them; the image's stands apart.
+        let image_bound = Bound::of_image(self.zero);
+        let mut bounds: Vec<Bound, LAYERS> = Vec::new();
+        for index in 0..layers {
             let (record, rest) = postcard::take_from_bytes::<LayerRecord>(records)
                 .map_err(|_| ParseError::Records)?;
             records = rest;
-            let output = record
-                .op
-                .output(shape)
-                .map_err(|error| ParseError::Geometry { layer, error })?;
-            let parameters = match (record.weights, Packing::new(record.op, shape)) {
-                (Weights::None, None) => None,
-                (Weights::I16 { frac_bits }, Some(packing)) => {
-                    check_frac_bits(frac_bits, self.product, layer)?;
-                    let (bias, weights, rest) = split_parameters(words, packing)
-                        .ok_or(ParseError::ParametersLength { layer })?;
-                    words = rest;
-                    Some(Parameters {
-                        frac_bits,
-                        packing,
-                        product: self.product,
-                        bias,
-                        weights,
-                        store: Requantize::new(self.product, frac_bits, record.activation),
-                    })
+            let mut layer = link(self.image.shape, &self.layers, record.op).map_err(|error| {
+                ParseError::Geometry {
+                    layer: index,
+                    error,
                 }
-                (Weights::None | Weights::I16 { .. }, _) => {
-                    return Err(ParseError::WeightsFormat { layer });
-                }
+            })?;
+            layer.activation = record.activation;
+            (layer.parameters, words) = self.read_parameters(index, &layer, record, words)?;
+
+            let bound_of = |map: u8| match map.checked_sub(1) {
+                None => image_bound,
+                Some(before) => bounds
+                    .get(usize::from(before))
+                    .copied()
+                    .unwrap_or(Bound::MAX),
             };
-            if let Some(parameters) = &parameters {
-                let after = bound.after(parameters.filters(), parameters.store);
-                bound = after.map_err(|error| match error {
-                    BoundError::Overflow { filter } => ParseError::Overflow { layer, filter },
-                    BoundError::Filling => ParseError::Filling { layer },
-                })?;
-            } else if record.activation != Activation::Linear {
-                return Err(ParseError::PoolActivation { layer });
-            }
-            let pushed = self.layers.push(Layer {
-                op: record.op,
-                activation: record.activation,
-                input: shape,
-                output,
-                parameters,
-                plan: UNPLANNED,
-            });
-            debug_assert!(pushed.is_ok(), "the number of layers was checked");
-            shape = output;
+            let bound = bound_of(layer.source);
+            let bound = match (layer.filters(self.product), layer.parameters, layer.skip) {
+                (Some(filters), Some(parameters), _) => bound
+                    .after(filters, parameters.store)
+                    .map_err(|error| match error {
+                        BoundError::Overflow { filter } => ParseError::Overflow {
+                            layer: index,
+                            filter,
+                        },
+                        BoundError::Filling => ParseError::Filling { layer: index },
+                    })?,
+                (_, _, Some(skip)) => bound.plus(bound_of(skip.get())),
+                _ if layer.activation == Activation::Linear => bound,
+                _ => return Err(ParseError::Activation { layer: index }),
+            };
+            let pushed = (self.layers.push(layer).is_ok(), bounds.push(bound).is_ok());
+            debug_assert_eq!(pushed, (true, true), "the number of layers was checked");
         }
         if !records.is_empty() {
             return Err(ParseError::Records);
@@ -166,17 +169,49 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         }
     }
 
-    fn plan_arena(&mut self, stated: usize) -> Result<(), ParseError> {
-        let shared = self
-            .layers
-            .iter()
-            .map(|layer| Planner::shared_words(layer.op, layer.input))
-            .max();
-        let mut planner = Planner::new(self.layers.len(), shared.unwrap_or(0));
-        for layer in &mut self.layers {
-            (planner, layer.plan) = planner.layer(layer.op, layer.input, layer.output);
+    /// Splits a layer's parameters off `words`; the rest comes second.
+    fn read_parameters(
+        &self,
+        index: usize,
+        layer: &Layer<'_>,
+        record: LayerRecord,
+        words: &'a [i32],
+    ) -> Result<(Option<Parameters<'a>>, &'a [i32]), ParseError> {
+        match (record.weights, Packing::new(layer.op, layer.input)) {
+            (Weights::None, None) => Ok((None, words)),
+            (Weights::I16 { frac_bits }, Some(packing)) => {
+                check_frac_bits(frac_bits, self.product, index)?;
+                let (bias, weights, rest) = split_parameters(words, packing)
+                    .ok_or(ParseError::ParametersLength { layer: index })?;
+                let parameters = Parameters {
+                    frac_bits,
+                    bias,
+                    weights,
+                    store: Requantize::new(self.product, frac_bits, record.activation),
+                };
+                Ok((Some(parameters), rest))
+            }
+            (Weights::None | Weights::I16 { .. }, _) => {
+                Err(ParseError::WeightsFormat { layer: index })
+            }
         }
-        self.arena_words = planner.words().ok_or(ParseError::ArenaTooLarge)?;
+    }
+
+    fn cut(&mut self, cuts: &[u8]) -> Result<(), ParseError> {
+        if !cuts.is_sorted_by(|before, cut| before < cut) {
+            return Err(ParseError::Cuts);
+        }
+        for &cut in cuts {
+            let layer = self.layers.get_mut(usize::from(cut));
+            layer.ok_or(ParseError::Cuts)?.keep = Keep::Map;
+        }
+        Ok(())
+    }
+
+    fn plan_arena(&mut self, stated: usize) -> Result<(), ParseError> {
+        let mut progress = [[0; 2]; LAYERS];
+        self.arena_words = plan(&mut self.image, &mut self.layers, &mut progress)
+            .map_err(|(layer, error)| ParseError::Geometry { layer, error })?;
         let needed = self.arena_bytes();
         if needed > stated {
             return Err(ParseError::Arena { stated, needed });
@@ -191,7 +226,7 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
 
     /// Shape of the image: 8-bit pixels, HWC.
     pub fn input(&self) -> Shape {
-        self.input
+        self.image.shape
     }
 
     /// The pixel value that means 0, one per channel.
@@ -206,7 +241,9 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
 
     /// Number of classes: the length of the logits.
     pub fn classes(&self) -> usize {
-        self.layers.last().map_or(0, |layer| layer.op.filters())
+        self.layers
+            .last()
+            .map_or(0, |layer| layer.output.channels.into())
     }
 
     /// Fractional bits of the logits.
@@ -236,17 +273,6 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         self.layers.iter().map(Layer::macs).sum()
     }
 }
-
-/// Stands in a layer until the arena is planned, before [`Model::parse`] returns.
-const UNPLANNED: LayerPlan = LayerPlan {
-    input: LineBuffer {
-        span: Span::EMPTY,
-        capacity: 1,
-        row_elements: 0,
-        left: 0,
-    },
-    sums: Span::EMPTY,
-};
 
 fn check_prefix(blob: &[u8]) -> Result<Prefix, ParseError> {
     if !blob.starts_with(&MAGIC) {
@@ -303,6 +329,20 @@ fn split_parameters(words: &[i32], packing: Packing) -> Option<(&[i32], &[i16], 
 }
 
 impl Layer<'_> {
+    /// A layer before anything is known of it.
+    pub(crate) const EMPTY: Layer<'static> = Layer {
+        op: Op::Dense { outputs: 0 },
+        activation: Activation::Linear,
+        keep: Keep::Rows,
+        input: Shape::new(0, 0, 0),
+        output: Shape::new(0, 0, 0),
+        source: 0,
+        skip: None,
+        parameters: None,
+        rows: Stream::UNPLANNED,
+        sums: Span::EMPTY,
+    };
+
     /// What the layer computes.
     pub fn op(&self) -> Op {
         self.op
@@ -311,6 +351,11 @@ impl Layer<'_> {
     /// What follows its sum.
     pub fn activation(&self) -> Activation {
         self.activation
+    }
+
+    /// How its output is kept.
+    pub fn keep(&self) -> Keep {
+        self.keep
     }
 
     /// Shape of the map it reads.
@@ -323,7 +368,7 @@ impl Layer<'_> {
         self.output
     }
 
-    /// Its parameters; `None` for pooling.
+    /// Its parameters; `None` for operations without.
     pub fn parameters(&self) -> Option<&Parameters<'_>> {
         self.parameters.as_ref()
     }
@@ -333,10 +378,85 @@ impl Layer<'_> {
         self.output.elements() as u64 * self.op.fan_in(self.input) as u64
     }
 
-    /// Its own part of the arena in bytes: line buffer and accumulators. A row that layers share
-    /// counts for each of them.
+    /// Its own part of the arena in bytes: accumulators, and the rows of its output that are kept.
+    /// A row that layers share counts for each of them.
     pub fn arena_bytes(&self) -> usize {
-        (self.plan.input.span.words + self.plan.sums.words) * 4
+        (self.rows.span.words + self.sums.words) * 4
+    }
+
+    /// Whether it reads a map, as [`Layer::source`] counts them.
+    pub(crate) const fn reads(&self, map: usize) -> bool {
+        let skips = match self.skip {
+            Some(skip) => skip.get() as usize == map,
+            None => false,
+        };
+        !matches!(self.op, Op::Branch { .. }) && (skips || self.source as usize == map)
+    }
+
+    /// Elements of zeros that it reads before and behind each input row.
+    pub(crate) const fn padding(&self) -> (usize, usize) {
+        match self.op {
+            Op::Conv { window, .. } | Op::Depthwise { window } => {
+                let channels = self.input.channels as usize;
+                (
+                    window.pad_left as usize * channels,
+                    window.pad_right as usize * channels,
+                )
+            }
+            _ => (0, 0),
+        }
+    }
+
+    /// Accumulators that it keeps between rows, or needs to compute one.
+    pub(crate) const fn accumulators(&self) -> usize {
+        match (self.op, Intake::of(self.op)) {
+            (Op::Dense { outputs }, _) => outputs as usize,
+            (Op::AvgPool { .. }, Intake::Window(_)) => self.output.channels as usize,
+            (Op::AvgPool { .. }, _) => self.output.row_elements(),
+            _ => 0,
+        }
+    }
+
+    /// Whether an input row is used up as soon as it is there, and nothing beside it is read.
+    pub(crate) const fn consumes_at_once(&self) -> bool {
+        match Intake::of(self.op) {
+            Intake::Window(window) => {
+                let (left, right) = self.padding();
+                window.kernel_h == 1 && left == 0 && right == 0
+            }
+            Intake::Accumulate => self.skip.is_none(),
+            Intake::Nothing => false,
+        }
+    }
+
+    /// Whether it builds an output row up in place, over several input rows.
+    pub(crate) const fn grows_output(&self) -> bool {
+        matches!(
+            (self.op, Intake::of(self.op)),
+            (Op::MaxPool { .. }, Intake::Accumulate)
+        )
+    }
+
+    /// Words of its whole output, padding for its readers included.
+    pub(crate) const fn whole_map_words(&self) -> usize {
+        Stream {
+            capacity: self.output.height as usize,
+            ..self.rows
+        }
+        .words()
+    }
+}
+
+impl<'a> Layer<'a> {
+    /// What kernels read.
+    pub(crate) fn filters(&self, product: Product) -> Option<Filters<'a>> {
+        let parameters = self.parameters?;
+        Some(Filters {
+            packing: Packing::new(self.op, self.input)?,
+            bias: parameters.bias,
+            weights: parameters.weights,
+            product,
+        })
     }
 }
 
@@ -358,15 +478,6 @@ impl<'a> Parameters<'a> {
 
     /// Bytes of flash that they take.
     pub fn bytes(&self) -> usize {
-        self.packing.stored_bytes()
-    }
-
-    pub(crate) fn filters(&self) -> Filters<'a> {
-        Filters {
-            packing: self.packing,
-            bias: self.bias,
-            weights: self.weights,
-            product: self.product,
-        }
+        self.bias.len() * 4 + self.weights.len() * 2
     }
 }

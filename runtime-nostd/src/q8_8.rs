@@ -49,10 +49,7 @@ impl Requantize {
                 Product::Exact => frac_bits,
                 Product::Rounded => 0,
             },
-            low: match activation {
-                Activation::Relu => 0,
-                Activation::Linear => i16::MIN,
-            },
+            low: least(activation),
         }
     }
 
@@ -66,6 +63,20 @@ impl Requantize {
     pub const fn store(self, accumulator: i32) -> i16 {
         // The mask changes nothing (a shift is at most 15) but the proof that the shift is in range.
         saturate(accumulator >> (self.shift & 15), self.low)
+    }
+}
+
+/// `clamp(a + b, low, 32767)`.
+#[inline]
+pub const fn saturating_sum(a: i16, b: i16, low: i16) -> i16 {
+    saturate(a as i32 + b as i32, low)
+}
+
+/// The least activation that may be stored: 0 after ReLU.
+pub const fn least(activation: Activation) -> i16 {
+    match activation {
+        Activation::Relu => 0,
+        Activation::Linear => i16::MIN,
     }
 }
 

@@ -1,32 +1,28 @@
 //! The executor: rows of pixels in, logits out.
 //!
-//! A row that arrives at a layer may complete a row of its output, which is written straight into
-//! the next layer's line buffer, and so on down the chain. No feature map is ever whole in RAM, and
-//! nothing is computed twice.
+//! A row that arrives may complete a row of the first layer's output, which may complete one of the
+//! next, and so on down the chain. No feature map is ever whole in RAM, unless the exporter found
+//! that storing a small one takes less, and nothing is computed twice.
 
-use crate::arena::{Arena, Intake, RowSlot, Span};
+use crate::arena::{Arena, RowSlot, Span, Stream};
 use crate::error::InferError;
-use crate::geometry::{Op, Window};
+use crate::geometry::{Keep, Op};
 use crate::kernels::scalar::dense_row;
 use crate::logits::Logits;
-use crate::model::{Layer, Model, Parameters};
-use crate::ops::window::RowSpan;
-use crate::ops::{conv2d, pool};
+use crate::model::{Layer, Model};
+use crate::observe::{Observer, Row};
+use crate::ops::conv2d::Convolution;
+use crate::ops::pool::Columns;
+use crate::ops::{add, pool};
+use crate::q8_8::least;
+use crate::schedule::{Cursor, Intake, Step};
 
 /// One image on its way through a network, row by row.
 #[derive(Debug)]
 pub struct Session<'s, 'm, 'a, const LAYERS: usize> {
     model: &'m Model<'a, LAYERS>,
     arena: Arena<'s>,
-}
-
-/// How far a layer is.
-#[derive(Clone, Copy)]
-struct Progress {
-    /// Input rows that have arrived.
-    arrived: u16,
-    /// Output rows written ([`Intake::Window`]) or input rows consumed ([`Intake::Accumulate`]).
-    done: u16,
+    cursor: Cursor,
 }
 
 impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
@@ -48,6 +44,7 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         let mut session = Session {
             model: self,
             arena: Arena::new(words),
+            cursor: Cursor::START,
         };
         session.restart();
         Ok(session)
@@ -62,7 +59,20 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         scratch: &'s mut [i32],
         pixels: &[u8],
     ) -> Result<Logits<'s>, InferError> {
-        let needed = self.input.elements();
+        self.infer_with(scratch, pixels, &mut ())
+    }
+
+    /// As [`Model::infer`], telling an observer of every row.
+    ///
+    /// # Errors
+    /// As [`Model::infer`].
+    pub fn infer_with<'s>(
+        &self,
+        scratch: &'s mut [i32],
+        pixels: &[u8],
+        observer: &mut impl Observer,
+    ) -> Result<Logits<'s>, InferError> {
+        let needed = self.input().elements();
         if pixels.len() != needed {
             return Err(InferError::Pixels {
                 needed,
@@ -70,8 +80,8 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             });
         }
         let mut session = self.session(scratch)?;
-        for row in pixels.chunks_exact(self.input.row_elements().max(1)) {
-            session.push_row(row)?;
+        for row in pixels.chunks_exact(self.input().row_elements().max(1)) {
+            session.push_row_with(row, observer)?;
         }
         Ok(session.finish())
     }
@@ -83,33 +93,27 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
     pub fn classify(&self, scratch: &mut [i32], pixels: &[u8]) -> Result<usize, InferError> {
         Ok(self.infer(scratch, pixels)?.class())
     }
+
+    /// The stream of a map: 0 is the image, `k + 1` the output of layer `k`.
+    fn stream(&self, map: u8) -> &Stream {
+        map.checked_sub(1)
+            .and_then(|index| self.layers.get(usize::from(index)))
+            .map_or(&self.image.rows, |layer| &layer.rows)
+    }
 }
 
 impl<'s, const LAYERS: usize> Session<'s, '_, '_, LAYERS> {
     /// Forgets the rows pushed so far: the next row is the first of an image.
     pub fn restart(&mut self) {
-        // Zero is also the padding in the line buffers, which nothing overwrites.
-        self.arena.clear();
-        for layer in &self.model.layers {
-            if let (Op::Dense { .. }, Some(parameters)) = (layer.op, layer.parameters) {
-                let (_, sums, _) = self
-                    .arena
-                    .parts(Span::EMPTY, layer.plan.sums, RowSlot::NONE);
-                for (sum, &bias) in sums.iter_mut().zip(parameters.bias) {
-                    *sum = bias;
-                }
-            }
-        }
+        self.cursor = Cursor::START;
+        self.arena.progress(self.model.layers.len()).fill([0; 2]);
+        self.arena.words_mut(self.model.image.rows.span).fill(0);
+        self.start_segment();
     }
 
     /// Rows that are still to be pushed.
     pub fn rows_left(&self) -> usize {
-        usize::from(
-            self.model
-                .input
-                .height
-                .saturating_sub(self.progress(0).arrived),
-        )
+        usize::from(self.model.input().height.saturating_sub(self.cursor.pushed))
     }
 
     /// Takes the image's next row, `[width, channels]`, and computes all that it completes.
@@ -118,7 +122,19 @@ impl<'s, const LAYERS: usize> Session<'s, '_, '_, LAYERS> {
     /// [`InferError::Pixels`] if the row has the wrong length, [`InferError::TooManyRows`] after the
     /// last row.
     pub fn push_row(&mut self, pixels: &[u8]) -> Result<(), InferError> {
-        let needed = self.model.input.row_elements();
+        self.push_row_with(pixels, &mut ())
+    }
+
+    /// As [`Session::push_row`], telling an observer of every row.
+    ///
+    /// # Errors
+    /// As [`Session::push_row`].
+    pub fn push_row_with(
+        &mut self,
+        pixels: &[u8],
+        observer: &mut impl Observer,
+    ) -> Result<(), InferError> {
+        let needed = self.model.input().row_elements();
         if pixels.len() != needed {
             return Err(InferError::Pixels {
                 needed,
@@ -128,18 +144,13 @@ impl<'s, const LAYERS: usize> Session<'s, '_, '_, LAYERS> {
         if self.rows_left() == 0 {
             return Err(InferError::TooManyRows);
         }
-        let Some(first) = self.model.layers.first() else {
-            return Ok(());
-        };
-        let y = usize::from(self.progress(0).arrived);
-        let slot = first.plan.input.slot(y, needed);
-        let (_, _, row) = self.arena.parts(Span::EMPTY, Span::EMPTY, slot);
-        let zero = self.model.zero.iter().cycle();
-        for ((activation, &pixel), &zero) in row.iter_mut().zip(pixels).zip(zero) {
-            *activation = i16::from(pixel) - i16::from(zero);
+        self.store_pixels(pixels);
+        self.cursor.push(self.model.image.rows.last_reader);
+        while let Some(step) = self.next_step() {
+            observer.enter(step.layer);
+            self.run(step, observer);
+            observer.leave(step.layer);
         }
-        self.arrive(0);
-        self.drain();
         Ok(())
     }
 
@@ -160,210 +171,139 @@ impl<'s, const LAYERS: usize> Session<'s, '_, '_, LAYERS> {
         self.model
             .layers
             .last()
-            .map_or(Span::EMPTY, |layer| layer.plan.sums)
+            .map_or(Span::EMPTY, |layer| layer.sums)
     }
 
-    /// Lets every row that has arrived flow down as far as it completes others: depth first, so
-    /// that a line buffer's oldest row is never needed when the next one overwrites it.
-    fn drain(&mut self) {
-        let mut index = 0;
-        loop {
-            if self.step(index) {
-                index += 1;
-                self.arrive(index);
-            } else if index == 0 {
+    fn store_pixels(&mut self, pixels: &[u8]) {
+        // Behind a cut, what remains of the image is read by nobody, and its memory is in use.
+        if self.cursor.segment > 0 {
+            return;
+        }
+        let y = usize::from(self.cursor.pushed);
+        let slot = self.model.image.rows.slot(y, pixels.len());
+        let (_, _, row) = self.arena.parts(Span::EMPTY, Span::EMPTY, slot);
+        let zero = self.model.zero.iter().cycle();
+        for ((activation, &pixel), &zero) in row.iter_mut().zip(pixels).zip(zero) {
+            *activation = i16::from(pixel) - i16::from(zero);
+        }
+    }
+
+    fn next_step(&mut self) -> Option<Step> {
+        let layers = &self.model.layers;
+        self.cursor.next(layers, self.arena.progress(layers.len()))
+    }
+
+    /// Prepares the memory of the layers up to the next cut.
+    fn start_segment(&mut self) {
+        for layer in self.model.layers.iter().skip(self.cursor.segment) {
+            // Padding is zero, and nothing overwrites it.
+            self.arena.words_mut(layer.rows.span).fill(0);
+            if let (Op::Dense { .. }, Some(parameters)) = (layer.op, layer.parameters) {
+                let sums = self.arena.words_mut(layer.sums);
+                for (sum, &bias) in sums.iter_mut().zip(parameters.bias) {
+                    *sum = bias;
+                }
+            }
+            if layer.keep == Keep::Map {
                 return;
-            } else {
-                index -= 1;
             }
         }
     }
 
-    /// Does the next thing that layer `index` can do; true if it wrote an output row.
-    fn step(&mut self, index: usize) -> bool {
-        let Some(layer) = self.model.layers.get(index) else {
-            return false;
+    /// Computes a step, and tells of the row that it completes.
+    fn run(&mut self, step: Step, observer: &mut impl Observer) {
+        let Some(layer) = self.model.layers.get(step.layer) else {
+            return;
         };
-        let Progress { arrived, done } = self.progress(index);
-        let y = usize::from(done);
-        let wrote = match Intake::of(layer.op) {
-            Intake::Window => {
-                if done == layer.output.height || usize::from(arrived) < rows_read(layer, y) {
-                    return false;
-                }
-                self.window_row(layer, y, self.output_slot(index, layer));
-                true
-            }
-            Intake::Accumulate => {
-                if arrived == done {
-                    return false;
-                }
-                self.accumulate_row(layer, y, self.output_slot(index, layer))
-            }
-        };
-        let done = done.wrapping_add(1);
-        self.set_progress(index, Progress { arrived, done });
-        wrote
-    }
-
-    /// Computes output row `y` of a layer that keeps its input rows.
-    fn window_row(&mut self, layer: &Layer<'_>, y: usize, output: RowSlot) {
-        let line = layer.plan.input;
-        let (buffer, sums, output) = self.arena.parts(line.span, layer.plan.sums, output);
-        match layer.op {
-            Op::Conv { window, .. } => {
-                let rows = RowSpan::new(window, y, layer.input.height);
-                if let Some(parameters) = layer.parameters {
-                    conv2d::row(layer, parameters, rows, buffer, output);
-                }
-            }
-            Op::MaxPool { window } => {
-                let rows = RowSpan::new(window, y, layer.input.height);
-                let columns = pool::Columns::new(window, layer.input);
-                pool::max_of_rows(columns, rows.in_buffer(line, buffer), output);
-            }
-            Op::AvgPool { window } => {
-                let rows = RowSpan::new(window, y, layer.input.height);
-                let columns = pool::Columns::new(window, layer.input);
-                pool::mean_of_rows(columns, rows.in_buffer(line, buffer), sums, output);
-            }
-            Op::Dense { .. } => {}
+        let slot = layer.rows.slot(step.output, layer.output.row_elements());
+        let last = step.layer + 1 == self.model.layers.len();
+        let slot = if last { RowSlot::NONE } else { slot };
+        self.compute(layer, step, slot);
+        if !step.completes() {
+            return;
+        }
+        if !last {
+            observer.row(Row {
+                layer: step.layer,
+                op: layer.op,
+                shape: layer.output,
+                y: step.output,
+                activations: self.arena.row(slot),
+            });
+        }
+        if layer.keep == Keep::Map && self.cursor.segment == step.layer + 1 {
+            self.start_segment();
         }
     }
 
-    /// Adds input row `y` to what a layer accumulates; true if that completed an output row.
-    fn accumulate_row(&mut self, layer: &Layer<'_>, y: usize, output: RowSlot) -> bool {
-        match layer.op {
-            Op::Dense { .. } => layer
-                .parameters
-                .is_some_and(|parameters| self.accumulate_dense(layer, parameters, y, output)),
-            Op::MaxPool { window } => self.accumulate_pool(layer, window, y, output, Pool::Max),
-            Op::AvgPool { window } => self.accumulate_pool(layer, window, y, output, Pool::Avg),
-            Op::Conv { .. } => false,
-        }
-    }
-
-    fn accumulate_dense(
-        &mut self,
-        layer: &Layer<'_>,
-        parameters: Parameters<'_>,
-        y: usize,
-        output: RowSlot,
-    ) -> bool {
-        let input = layer.plan.input.span;
-        let (row, sums, _) = self.arena.parts(input, layer.plan.sums, RowSlot::NONE);
-        dense_row(parameters.filters(), y, row, sums);
-        if y + 1 < usize::from(layer.input.height) {
-            return false;
-        }
-        // The input row is used up: the output row may lie in the same shared memory. The last
-        // layer's output slot is empty: its sums are the logits.
-        let (_, sums, output) = self.arena.parts(Span::EMPTY, layer.plan.sums, output);
-        for (stored, &mut sum) in output.iter_mut().zip(sums) {
-            *stored = parameters.store.store(sum);
-        }
-        true
-    }
-
-    fn accumulate_pool(
-        &mut self,
-        layer: &Layer<'_>,
-        window: Window,
-        y: usize,
-        output: RowSlot,
-        pool: Pool,
-    ) -> bool {
-        let Some(rows) = RowSpan::around(window, y, layer.input.height, layer.output.height) else {
-            return false;
-        };
-        let columns = pool::Columns::new(window, layer.input);
-        let (first, last) = (y == rows.first, y + 1 == rows.first + rows.count);
-        let input = layer.plan.input.span;
-        match pool {
-            Pool::Max => {
-                let (row, _, output) = self.arena.parts(input, Span::EMPTY, output);
-                if first {
-                    output.fill(i16::MIN);
+    fn compute(&mut self, layer: &Layer<'_>, step: Step, output: RowSlot) {
+        let input = *self.model.stream(layer.source);
+        let arena = &mut self.arena;
+        let (buffer, sums, out) = arena.parts(input.span, layer.sums, output);
+        match (
+            layer.op,
+            layer.filters(self.model.product),
+            layer.parameters,
+        ) {
+            (Op::Conv { .. } | Op::Depthwise { .. }, Some(filters), Some(parameters)) => {
+                Convolution {
+                    layer,
+                    filters,
+                    store: parameters.store,
+                    input,
                 }
-                pool::max_row(columns, row, output);
+                .row(step.rows, buffer, out);
             }
-            Pool::Avg => {
-                let (row, sums, _) = self.arena.parts(input, layer.plan.sums, RowSlot::NONE);
-                if first {
-                    sums.fill(0);
-                }
-                pool::sum_row(columns, row, sums);
-                if last {
-                    let (_, sums, output) = self.arena.parts(Span::EMPTY, layer.plan.sums, output);
-                    pool::mean_row(columns, rows.count, sums, output);
+            (Op::Dense { .. }, Some(filters), Some(parameters)) => {
+                dense_row(filters, step.input, input.row(step.input, buffer), sums);
+                if step.completes() {
+                    for (stored, &mut sum) in out.iter_mut().zip(sums) {
+                        *stored = parameters.store.store(sum);
+                    }
                 }
             }
-        }
-        last
-    }
-
-    /// Where layer `index` writes its next output row: the next layer's line buffer.
-    fn output_slot(&self, index: usize, layer: &Layer<'_>) -> RowSlot {
-        let y = usize::from(self.progress(index + 1).arrived);
-        self.model
-            .layers
-            .get(index + 1)
-            .map_or(RowSlot::NONE, |next| {
-                next.plan.input.slot(y, layer.output.row_elements())
-            })
-    }
-
-    /// Counts a row that has been written for layer `index`.
-    fn arrive(&mut self, index: usize) {
-        let Progress { arrived, done } = self.progress(index);
-        let arrived = arrived.wrapping_add(1);
-        self.set_progress(index, Progress { arrived, done });
-    }
-
-    /// The first words of the arena hold the layers' progress. Behind the last layer there is none.
-    fn progress(&self, index: usize) -> Progress {
-        let word = self.arena.words(self.progress_span(index)).first();
-        let [a, b, c, d] = word.map_or([0; 4], |word| word.to_le_bytes());
-        Progress {
-            arrived: u16::from_le_bytes([a, b]),
-            done: u16::from_le_bytes([c, d]),
-        }
-    }
-
-    fn set_progress(&mut self, index: usize, progress: Progress) {
-        let ([a, b], [c, d]) = (progress.arrived.to_le_bytes(), progress.done.to_le_bytes());
-        let span = self.progress_span(index);
-        if let (_, [word], _) = self.arena.parts(Span::EMPTY, span, RowSlot::NONE) {
-            *word = i32::from_le_bytes([a, b, c, d]);
-        }
-    }
-
-    fn progress_span(&self, index: usize) -> Span {
-        if index < self.model.layers.len() {
-            Span {
-                start: index,
-                words: 1,
+            (Op::MaxPool { window }, ..) => {
+                let columns = Columns::new(window, layer.input);
+                match Intake::of(layer.op) {
+                    Intake::Window(_) => {
+                        pool::max_of_rows(columns, input.rows(step.rows, 0, buffer), out);
+                    }
+                    _ => {
+                        if step.begins() {
+                            out.fill(i16::MIN);
+                        }
+                        pool::max_row(columns, input.row(step.input, buffer), out);
+                    }
+                }
             }
-        } else {
-            Span::EMPTY
+            (Op::AvgPool { window }, ..) => {
+                let columns = Columns::new(window, layer.input);
+                match Intake::of(layer.op) {
+                    Intake::Window(_) => {
+                        pool::mean_of_rows(columns, input.rows(step.rows, 0, buffer), sums, out);
+                    }
+                    _ => {
+                        if step.begins() {
+                            sums.fill(0);
+                        }
+                        pool::sum_row(columns, input.row(step.input, buffer), sums);
+                        if step.completes() {
+                            pool::mean_row(columns, step.rows.count, sums, out);
+                        }
+                    }
+                }
+            }
+            (Op::Add { .. }, ..) => {
+                let skip = layer
+                    .skip
+                    .map_or(Stream::UNPLANNED, |map| *self.model.stream(map.get()));
+                let (a, b, out) = arena.parts(input.span, skip.span, output);
+                let a = input.row(step.input, a);
+                let b = skip.row(step.input, bytemuck::cast_slice(b));
+                add::row(a, b, least(layer.activation), out);
+            }
+            (Op::Conv { .. } | Op::Depthwise { .. } | Op::Dense { .. } | Op::Branch { .. }, ..) => {
+            }
         }
-    }
-}
-
-/// Which pooling.
-#[derive(Clone, Copy)]
-enum Pool {
-    Max,
-    Avg,
-}
-
-/// Input rows that must have arrived before output row `y` can be computed.
-fn rows_read(layer: &Layer<'_>, y: usize) -> usize {
-    match layer.op {
-        Op::Conv { window, .. } | Op::MaxPool { window } | Op::AvgPool { window } => {
-            let rows = RowSpan::new(window, y, layer.input.height);
-            rows.first + rows.count
-        }
-        Op::Dense { .. } => layer.input.height.into(),
     }
 }

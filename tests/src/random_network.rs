@@ -3,20 +3,56 @@
 use exporter::network::Input;
 use exporter::quantize::{FixedLayer, FixedNetwork, FixedParameters};
 use proptest::prelude::*;
+use runtime_nostd::Chain;
 use runtime_nostd::geometry::{Activation, Op, Shape, Window};
 use runtime_nostd::q8_8::Product;
 
-/// Networks of up to six layers over images of up to 12x12x4: odd and even channels, all kernel
-/// sizes and strides, asymmetric padding, both pools, overlapping and not, dense layers between.
+/// Networks of up to six layers or residual blocks over images of up to 12x12x4: odd and even
+/// channels, all kernel sizes and strides, asymmetric padding, both pools, overlapping and not,
+/// dense layers between, and additions that skip any number of layers.
 pub fn networks() -> impl Strategy<Value = FixedNetwork> {
     let input = (1..=12u16, 1..=12u16, 1..=4u16).prop_map(|(h, w, c)| Shape::new(h, w, c));
     let product = prop_oneof![Just(Product::Exact), Just(Product::Rounded)];
-    let layers = prop::collection::vec(hidden_layers(), 0..=5);
-    (input, product, layers, 1..=11u16, any::<u64>()).prop_map(
+    let hidden = prop::collection::vec(parts(), 0..=5);
+    (input, product, hidden, 1..=11u16, any::<u64>()).prop_map(
         |(input, product, hidden, classes, seed)| {
-            build(input, product, &hidden, classes, Numbers(seed))
+            let mut builder = Builder::new(input, product, Numbers(seed));
+            for part in hidden {
+                builder.append(part);
+            }
+            builder.push(Op::Dense { outputs: classes }, Activation::Linear);
+            builder.network
         },
     )
+}
+
+/// The network of those of `ops` that fit an image of `shape`, closed by a dense layer of three
+/// classes, with random weights.
+pub fn network_of(
+    shape: Shape,
+    product: Product,
+    ops: impl IntoIterator<Item = (Op, Activation)>,
+    seed: u64,
+) -> FixedNetwork {
+    let mut builder = Builder::new(shape, product, Numbers(seed));
+    for (op, activation) in ops {
+        builder.push(op, activation);
+    }
+    builder.push(Op::Dense { outputs: 3 }, Activation::Linear);
+    builder.network
+}
+
+/// What a random network is made of.
+#[derive(Clone, Debug)]
+enum Part {
+    Layer(Op, Activation),
+    /// Some layers that keep the shape, and the addition of what they read.
+    Residual(Vec<(Op, Activation)>, Activation),
+    /// Two branches of the same shape: a projection by one operation, another one behind the same
+    /// window, and their addition.
+    Projection(Window, u16, Activation),
+    /// The addition of any earlier map of the same shape, if there is one.
+    Add(u8, Activation),
 }
 
 /// Pixels for images of `shape`.
@@ -27,15 +63,54 @@ pub fn pixels(shape: Shape, seed: u64) -> Vec<u8> {
         .collect()
 }
 
-fn hidden_layers() -> impl Strategy<Value = (Op, Activation)> {
-    let activation = prop_oneof![Just(Activation::Linear), Just(Activation::Relu)];
-    prop_oneof![
-        4 => (windows(), 1..=9u16, activation.clone()).prop_map(|(window, out_channels, activation)| {
-            (Op::Conv { window, out_channels }, activation)
+fn parts() -> impl Strategy<Value = Part> {
+    let layer = (layers(), activations()).prop_map(|(op, activation)| match op {
+        Op::MaxPool { .. } | Op::AvgPool { .. } => Part::Layer(op, Activation::Linear),
+        _ => Part::Layer(op, activation),
+    });
+    let same = prop_oneof![
+        Just(Op::Depthwise {
+            window: Window::square(3, 1, 1)
         }),
-        2 => windows().prop_map(|window| (Op::MaxPool { window }, Activation::Linear)),
-        2 => windows().prop_map(|window| (Op::AvgPool { window }, Activation::Linear)),
-        1 => (1..=9u16, activation).prop_map(|(outputs, activation)| (Op::Dense { outputs }, activation)),
+        Just(Op::Depthwise {
+            window: Window::square(5, 1, 2)
+        }),
+        Just(Op::MaxPool {
+            window: Window::square(3, 1, 1)
+        }),
+        Just(Op::AvgPool {
+            window: Window::square(1, 1, 0)
+        }),
+        Just(Op::Conv {
+            window: Window::square(3, 1, 1),
+            out_channels: 0
+        }),
+        Just(Op::Conv {
+            window: Window::square(1, 1, 0),
+            out_channels: 0
+        }),
+    ];
+    let body = prop::collection::vec((same, Just(Activation::Linear)), 1..=3);
+    prop_oneof![
+        8 => layer,
+        1 => (body, activations()).prop_map(|(body, activation)| Part::Residual(body, activation)),
+        1 => (windows(), 1..=6u16, activations())
+            .prop_map(|(window, channels, activation)| Part::Projection(window, channels, activation)),
+        1 => (any::<u8>(), activations()).prop_map(|(choice, activation)| Part::Add(choice, activation)),
+    ]
+}
+
+fn activations() -> impl Strategy<Value = Activation> {
+    prop_oneof![Just(Activation::Linear), Just(Activation::Relu)]
+}
+
+fn layers() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (windows(), 1..=9u16).prop_map(|(window, out_channels)| Op::Conv { window, out_channels }),
+        2 => windows().prop_map(|window| Op::MaxPool { window }),
+        2 => windows().prop_map(|window| Op::AvgPool { window }),
+        2 => windows().prop_map(|window| Op::Depthwise { window }),
+        1 => (1..=9u16).prop_map(|outputs| Op::Dense { outputs }),
     ]
 }
 
@@ -57,33 +132,93 @@ fn windows() -> impl Strategy<Value = Window> {
     })
 }
 
-/// Those of the `hidden` layers that fit, then a dense layer of `classes`.
-fn build(
-    input: Shape,
-    product: Product,
-    hidden: &[(Op, Activation)],
-    classes: u16,
-    mut numbers: Numbers,
-) -> FixedNetwork {
-    let zero = (0..input.channels).map(|_| numbers.next() as u8).collect();
-    let last = (Op::Dense { outputs: classes }, Activation::Linear);
-    let mut shape = input;
-    let mut layers = Vec::new();
-    for &(op, activation) in hidden.iter().chain([&last]) {
-        let Ok(output) = op.output(shape) else {
-            continue;
+/// Appends what fits.
+struct Builder {
+    chain: Chain,
+    /// Output shape of every layer.
+    outputs: Vec<Shape>,
+    network: FixedNetwork,
+    numbers: Numbers,
+}
+
+impl Builder {
+    fn new(shape: Shape, product: Product, mut numbers: Numbers) -> Self {
+        let zero = (0..shape.channels).map(|_| numbers.next() as u8).collect();
+        Self {
+            chain: Chain::new(shape),
+            outputs: Vec::new(),
+            network: FixedNetwork {
+                input: Input { shape, zero },
+                product,
+                layers: Vec::new(),
+            },
+            numbers,
+        }
+    }
+
+    fn push(&mut self, op: Op, activation: Activation) -> bool {
+        let Ok(output) = self.chain.push(op) else {
+            return false;
         };
-        layers.push(FixedLayer {
+        let input = self.chain.last_input();
+        let parameters = (op.filters(input) > 0)
+            .then(|| parameters(op, input, self.network.product, &mut self.numbers));
+        self.outputs.push(output);
+        self.network.layers.push(FixedLayer {
             op,
             activation,
-            parameters: (op.filters() > 0).then(|| parameters(op, shape, product, &mut numbers)),
+            parameters,
         });
-        shape = output;
+        true
     }
-    FixedNetwork {
-        input: Input { shape: input, zero },
-        product,
-        layers,
+
+    fn append(&mut self, part: Part) {
+        let Some(last) = self.outputs.len().checked_sub(1) else {
+            if let Part::Layer(op, activation) = part {
+                self.push(op, activation);
+            }
+            return;
+        };
+        let before = last as u8;
+        match part {
+            Part::Layer(op, activation) => {
+                self.push(op, activation);
+            }
+            Part::Residual(body, activation) => {
+                for (op, inside) in body {
+                    let op = match op {
+                        Op::Conv { window, .. } => Op::Conv {
+                            window,
+                            out_channels: self.outputs[last].channels,
+                        },
+                        op => op,
+                    };
+                    self.push(op, inside);
+                }
+                self.push(Op::Add { from: before }, activation);
+            }
+            Part::Projection(window, out_channels, activation) => {
+                let conv = Op::Conv {
+                    window,
+                    out_channels,
+                };
+                if self.push(conv, Activation::Linear) {
+                    self.push(Op::Branch { from: before }, Activation::Linear);
+                    self.push(conv, Activation::Relu);
+                    let (window, linear) = (Window::square(3, 1, 1), Activation::Linear);
+                    self.push(Op::Depthwise { window }, linear);
+                    self.push(Op::Add { from: before + 1 }, activation);
+                }
+            }
+            Part::Add(choice, activation) => {
+                let same = |from: &usize| self.outputs[*from] == self.outputs[last];
+                let earlier: Vec<usize> = (0..last).filter(same).collect();
+                if !earlier.is_empty() {
+                    let from = earlier[usize::from(choice) % earlier.len()] as u8;
+                    self.push(Op::Add { from }, activation);
+                }
+            }
+        }
     }
 }
 
@@ -96,10 +231,10 @@ fn parameters(op: Op, input: Shape, product: Product, numbers: &mut Numbers) -> 
             Product::Exact => numbers.within(0, 15) as u8,
             Product::Rounded => 8,
         },
-        weights: (0..op.filters() * fan_in)
+        weights: (0..op.filters(input) * fan_in)
             .map(|_| numbers.within(-largest, largest) as i16)
             .collect(),
-        bias: (0..op.filters())
+        bias: (0..op.filters(input))
             .map(|_| numbers.within(-8_000_000, 8_000_000) as i32)
             .collect(),
     }

@@ -54,29 +54,51 @@ pub fn logits(network: &FixedNetwork, pixels: &[u8]) -> Vec<i64> {
         let channel = index % usize::from(shape.channels);
         *value = i64::from(pixels[index]) - i64::from(network.input.zero[channel]);
     }
-    let (last, hidden) = network.layers.split_last().expect("a network has layers");
-    for layer in hidden {
-        map = run(layer, &map, network.product);
+    let mut maps = vec![map];
+    for layer in &network.layers {
+        let map = match layer.op {
+            Op::Branch { from } => &maps[usize::from(from) + 1],
+            _ => maps.last().expect("the image is there"),
+        };
+        let is_last = maps.len() == network.layers.len();
+        let output = match layer.op {
+            _ if is_last => sums(layer, map, network.product),
+            Op::Add { from } => add(layer, map, &maps[usize::from(from) + 1]),
+            _ => run(layer, map, network.product),
+        };
+        maps.push(output);
     }
-    sums(last, &map, network.product).values
+    maps.pop().expect("a network has layers").values
 }
 
-/// A hidden layer: its sums requantized, or its pooling.
+/// The least value that a layer stores.
+fn least(layer: &FixedLayer) -> i64 {
+    match layer.activation {
+        Activation::Relu => 0,
+        Activation::Linear => -32768,
+    }
+}
+
+fn add(layer: &FixedLayer, a: &Map, b: &Map) -> Map {
+    let mut map = a.clone();
+    for (sum, &b) in map.values.iter_mut().zip(&b.values) {
+        *sum = (*sum + b).clamp(least(layer), 32767);
+    }
+    map
+}
+
+/// A hidden layer that reads one map: its sums requantized, or its pooling.
 fn run(layer: &FixedLayer, input: &Map, product: Product) -> Map {
     match layer.op {
-        Op::Conv { .. } | Op::Dense { .. } => {
+        Op::Conv { .. } | Op::Dense { .. } | Op::Depthwise { .. } => {
             let frac_bits = layer.parameters.as_ref().map_or(0, |p| p.frac_bits);
-            let low = match layer.activation {
-                Activation::Relu => 0,
-                Activation::Linear => -32768,
-            };
             let mut map = sums(layer, input, product);
             for value in &mut map.values {
                 let rounded = match product {
                     Product::Exact => divide_half_up(*value, 1 << frac_bits),
                     Product::Rounded => *value,
                 };
-                *value = rounded.clamp(low, 32767);
+                *value = rounded.clamp(least(layer), 32767);
             }
             map
         }
@@ -86,6 +108,8 @@ fn run(layer: &FixedLayer, input: &Map, product: Product) -> Map {
         Op::AvgPool { window } => pool(window, input, |elements| {
             divide_half_up(elements.iter().sum(), elements.len() as i64)
         }),
+        Op::Branch { .. } => input.clone(),
+        Op::Add { .. } => panic!("an addition reads two maps"),
     }
 }
 
@@ -98,6 +122,7 @@ fn sums(layer: &FixedLayer, input: &Map, product: Product) -> Map {
     };
     match layer.op {
         Op::Conv { window, .. } => convolution(window, parameters, input, multiply),
+        Op::Depthwise { window } => depthwise(window, parameters, input, multiply),
         Op::Dense { outputs } => {
             let mut map = Map::new(1, 1, outputs.into());
             for (filter, sum) in map.values.iter_mut().enumerate() {
@@ -109,7 +134,9 @@ fn sums(layer: &FixedLayer, input: &Map, product: Product) -> Map {
             }
             map
         }
-        Op::MaxPool { .. } | Op::AvgPool { .. } => panic!("pooling has no sums"),
+        Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Add { .. } | Op::Branch { .. } => {
+            panic!("no sums")
+        }
     }
 }
 
@@ -140,6 +167,36 @@ fn convolution(
                     }
                 }
                 let index = map.index(y, x, filter);
+                map.values[index] = sum;
+            }
+        }
+    }
+    map
+}
+
+fn depthwise(
+    window: Window,
+    parameters: &FixedParameters,
+    input: &Map,
+    multiply: impl Fn(i64, i64) -> i64,
+) -> Map {
+    let (height, width) = output_size(window, input);
+    let (kernel_h, kernel_w) = (i64::from(window.kernel_h), i64::from(window.kernel_w));
+    let mut map = Map::new(height, width, input.channels);
+    for y in 0..height {
+        for x in 0..width {
+            for c in 0..input.channels {
+                let mut sum = i64::from(parameters.bias[c as usize]);
+                for ky in 0..kernel_h {
+                    for kx in 0..kernel_w {
+                        let row = y * i64::from(window.stride_h) - i64::from(window.pad_top);
+                        let column = x * i64::from(window.stride_w) - i64::from(window.pad_left);
+                        let place = (c * kernel_h + ky) * kernel_w + kx;
+                        let weight = parameters.weights[place as usize];
+                        sum += multiply(input.at(row + ky, column + kx, c), weight.into());
+                    }
+                }
+                let index = map.index(y, x, c);
                 map.values[index] = sum;
             }
         }

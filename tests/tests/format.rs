@@ -2,7 +2,7 @@
 
 use exporter::network::Input;
 use exporter::quantize::{FixedLayer, FixedNetwork, FixedParameters};
-use exporter::write::{Blob, blob_bytes, write};
+use exporter::write::{Blob, footprint, write};
 use proptest::prelude::*;
 use runtime_nostd::blob::{CRC_START, crc32};
 use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape, Window};
@@ -61,17 +61,17 @@ fn network() -> FixedNetwork {
 }
 
 #[rustfmt::skip]
-const GOLDEN: [u8; 164] = [
+const GOLDEN: [u8; 168] = [
     // Prefix.
     0x45, 0x41, 0x34, 0x43, 0x4e, 0x4e, 0x0d, 0x0a, // magic
     1, 0, 1, 0,                                     // format and arithmetic version
-    164, 0, 0, 0,                                   // length
-    0xbd, 0xe4, 0xdf, 0xf9,                         // CRC-32
-    39, 0, 0, 0,                                    // length of the records
-    72, 0, 0, 0,                                    // offset of the parameters
+    168, 0, 0, 0,                                   // length
+    0x99, 0x04, 0x75, 0xe0,                         // CRC-32
+    41, 0, 0, 0,                                    // length of the records
+    76, 0, 0, 0,                                    // offset of the parameters
     92, 0, 0, 0,                                    // length of the parameters
-    // Header: exact products, 2x300x1, zero [33], arena of 672 bytes, 3 layers.
-    0, 2, 0xac, 0x02, 1, 1, 33, 0xa0, 0x05, 3,
+    // Header: exact products, 2x300x1, zero [33], arena of 664 bytes, 3 layers, cut behind layer 1.
+    0, 2, 0xac, 0x02, 1, 1, 33, 0x98, 0x05, 3, 1, 1,
     // Conv: kernel 1x3, stride 1x150, padding 0 0 1 2, 5 filters; ReLU; 8 fractional bits.
     0, 1, 3, 1, 150, 0, 0, 1, 2, 5, 1, 1, 8,
     // Max pool: kernel 2x2, stride 2x2, no padding; linear; no weights.
@@ -79,7 +79,7 @@ const GOLDEN: [u8; 164] = [
     // Dense: 2 outputs; linear; 7 fractional bits.
     1, 2, 0, 1, 7,
     // Up to a multiple of 4.
-    0,
+    0, 0, 0,
     // Conv: biases 0, 1, -1, 2, -2, each with the rounding constant 128.
     0x80, 0, 0, 0, 0x81, 0, 0, 0, 0x7f, 0, 0, 0, 0x82, 0, 0, 0, 0x7e, 0, 0, 0,
     // Conv: a group of four filters, two pairs, the second filled up.
@@ -162,17 +162,17 @@ fn what_inference_could_stumble_over_is_refused() {
     let cases = [
         (
             "records too short",
-            refusal(20, 39, 38),
+            refusal(20, 41, 40),
             ParseError::Records,
         ),
         (
             "parameters beyond the end",
-            refusal(24, 72, 76),
+            refusal(24, 76, 80),
             ParseError::Sections,
         ),
         (
             "parameters inside the records",
-            refusal(24, 72, 68),
+            refusal(24, 76, 72),
             ParseError::Sections,
         ),
         (
@@ -195,41 +195,47 @@ fn what_inference_could_stumble_over_is_refused() {
             "arena too small",
             refusal(40, 5, 4),
             ParseError::Arena {
-                stated: 544,
-                needed: 672,
+                stated: 536,
+                needed: 664,
             },
         ),
         ("a layer too many", refusal(41, 3, 4), ParseError::Records),
         ("a layer too few", refusal(41, 3, 2), ParseError::Records),
         (
+            "a cut behind the last layer",
+            refusal(43, 1, 2),
+            geometry(2, GeometryError::Cut),
+        ),
+        ("a cut behind the end", refusal(43, 1, 3), ParseError::Cuts),
+        (
             "unknown operation",
-            refusal(42, 0, 200),
+            refusal(44, 0, 200),
             ParseError::Records,
         ),
         (
             "kernel of 0 rows",
-            refusal(43, 1, 0),
-            geometry(0, GeometryError::ZeroKernelOrStride),
-        ),
-        (
-            "stride of 0",
             refusal(45, 1, 0),
             geometry(0, GeometryError::ZeroKernelOrStride),
         ),
         (
+            "stride of 0",
+            refusal(47, 1, 0),
+            geometry(0, GeometryError::ZeroKernelOrStride),
+        ),
+        (
             "padding as wide as the kernel",
-            refusal(50, 2, 3),
+            refusal(52, 2, 3),
             geometry(0, GeometryError::PaddingNotBelowKernel),
         ),
         (
             "pooling with ReLU",
-            refusal(64, 0, 1),
-            ParseError::PoolActivation { layer: 1 },
+            refusal(66, 0, 1),
+            ParseError::Activation { layer: 1 },
         ),
-        ("ReLU at the end", refusal(68, 0, 1), ParseError::LastLayer),
+        ("ReLU at the end", refusal(70, 0, 1), ParseError::LastLayer),
         (
             "16 fractional bits",
-            refusal(70, 7, 16),
+            refusal(72, 7, 16),
             ParseError::FracBits {
                 layer: 2,
                 frac_bits: 16,
@@ -237,17 +243,17 @@ fn what_inference_could_stumble_over_is_refused() {
         ),
         (
             "weights of pooling",
-            refusal(65, 0, 1),
+            refusal(67, 0, 1),
             ParseError::WeightsFormat { layer: 1 },
         ),
         (
             "a filling weight",
-            refusal(110, 0, 1),
+            refusal(114, 0, 1),
             ParseError::Filling { layer: 0 },
         ),
         (
             "a bias near -2^31",
-            refusal(79, 0, 0x80),
+            refusal(83, 0, 0x80),
             ParseError::Overflow {
                 layer: 0,
                 filter: 1,
@@ -261,10 +267,12 @@ fn what_inference_could_stumble_over_is_refused() {
 
 proptest! {
     #[test]
-    fn the_length_follows_from_the_geometry(network in random_network::networks()) {
+    fn the_footprint_follows_from_the_geometry(network in random_network::networks()) {
         let ops: Vec<Op> = network.layers.iter().map(|layer| layer.op).collect();
-        let foretold = blob_bytes(network.input.shape, &ops).expect("its layers fit");
+        let footprint = footprint(network.input.shape, &ops).expect("its layers fit");
         let blob = write(&network).expect("random networks are within bounds");
-        prop_assert_eq!(blob.as_bytes().len(), foretold);
+        let model = blob.model().expect("the writer has parsed it");
+        prop_assert_eq!(footprint.flash_bytes, blob.as_bytes().len());
+        prop_assert_eq!(footprint.arena_bytes, model.arena_bytes());
     }
 }

@@ -1,7 +1,9 @@
 //! The runtime's scalar kernels against the independent reference, on random networks.
 
-use exporter::write::write;
+use exporter::quantize::FixedNetwork;
+use exporter::write::{chain_of, write, write_with_cuts};
 use proptest::prelude::*;
+use runtime_nostd::Chain;
 use tests::{random_network, reference};
 
 proptest! {
@@ -26,6 +28,34 @@ proptest! {
     }
 
     #[test]
+    fn cuts_change_nothing_but_the_memory(
+        network in random_network::networks(),
+        choice in any::<u64>(),
+        seed in any::<u64>(),
+    ) {
+        let mut segments = chain_of(&network).expect("random networks fit").segments();
+        let possible = |layer: &usize| segments.bytes(0, *layer).is_some();
+        let last = network.layers.len() - 1;
+        let cuts: Vec<usize> = (0..last).filter(possible).collect();
+        let cuts: Vec<usize> = cuts.into_iter().filter(|layer| choice >> layer & 1 == 1).collect();
+
+        let blob = write_with_cuts(&network, &cuts).expect("the chain can be cut there");
+        let model = blob.model().expect("the writer has parsed it");
+        let mut scratch = vec![-1; model.arena_bytes() / 4];
+        let pixels = random_network::pixels(network.input.shape, seed);
+        let logits = model.infer(&mut scratch, &pixels).expect("lengths fit");
+        let logits: Vec<i64> = logits.raw().iter().map(|&raw| raw.into()).collect();
+        prop_assert_eq!(logits, reference::logits(&network, &pixels));
+
+        // Where a map has rows that nobody reads, a cut may save computing them, and their memory.
+        if reads_every_row(&network) {
+            let least = write(&network).expect("random networks are within bounds");
+            let least = least.model().expect("the writer has parsed it").arena_bytes();
+            prop_assert!(least <= model.arena_bytes());
+        }
+    }
+
+    #[test]
     fn rows_pushed_one_by_one_give_the_same_logits(
         network in random_network::networks(),
         seed in any::<u64>(),
@@ -44,4 +74,18 @@ proptest! {
         prop_assert!(session.push_row(&pixels[..network.input.shape.row_elements()]).is_err());
         prop_assert_eq!(session.logits().expect("all rows pushed").raw(), expected);
     }
+}
+
+/// Whether every row of every map is under some window.
+fn reads_every_row(network: &FixedNetwork) -> bool {
+    let mut chain = Chain::new(network.input.shape);
+    network.layers.iter().all(|layer| {
+        chain.push(layer.op).expect("random networks fit");
+        layer.op.window().is_none_or(|window| {
+            let padding = window.pad_top + window.pad_bottom;
+            let rows = chain.last_input().height + u16::from(padding);
+            let beside = (rows - u16::from(window.kernel_h)) % u16::from(window.stride_h);
+            window.kernel_h >= window.stride_h && beside <= u16::from(window.pad_bottom)
+        })
+    })
 }

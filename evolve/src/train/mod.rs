@@ -16,8 +16,8 @@
 use std::num::NonZeroUsize;
 
 use exporter::dataset::Images;
-use exporter::network::{BatchNorm, Network, NetworkError, Parameters};
-use runtime_nostd::geometry::Shape;
+use exporter::network::{BatchNorm, Layer, Network, NetworkError, Parameters};
+use runtime_nostd::geometry::{Op, Shape};
 use thiserror::Error;
 
 mod lanes;
@@ -88,6 +88,14 @@ pub enum TrainError {
     /// The network itself is inconsistent.
     #[error("the network cannot be executed: {0}")]
     Network(#[from] NetworkError),
+    /// No backend trains this operation yet.
+    #[error("layer {layer}: {op} cannot be trained, only exported")]
+    Untrainable {
+        /// Index of the layer.
+        layer: usize,
+        /// Name of its operation.
+        op: &'static str,
+    },
     /// Images of another shape than the network reads.
     #[error("the network reads {network} images, the data set holds {images}; decode for the data")]
     ImageShape {
@@ -154,6 +162,15 @@ impl std::fmt::Display for Divergence {
 /// What every backend checks before it works: returns the shape that each layer reads.
 fn check(network: &Network, images: &Images, indices: &[u32]) -> Result<Vec<Shape>, TrainError> {
     let shapes = network.check()?;
+    for (layer, Layer { op, .. }) in network.layers.iter().enumerate() {
+        match op {
+            Op::Conv { .. } | Op::Dense { .. } | Op::MaxPool { .. } | Op::AvgPool { .. } => {}
+            Op::Depthwise { .. } | Op::Add { .. } | Op::Branch { .. } => {
+                let op = op.name();
+                return Err(TrainError::Untrainable { layer, op });
+            }
+        }
+    }
     if images.shape() != network.input.shape {
         return Err(TrainError::ImageShape {
             network: network.input.shape,

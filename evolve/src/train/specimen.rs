@@ -57,7 +57,7 @@ pub(super) fn images<R: Rng + ?Sized>(network: &Network, count: usize, rng: &mut
 }
 
 fn layer<R: Rng + ?Sized>(op: Op, input: Shape, follow: Follow, rng: &mut R) -> Layer {
-    let filters = op.filters();
+    let filters = op.filters(input);
     let mut random = |count: usize, low: f32, high: f32| -> Vec<f32> {
         (0..count).map(|_| rng.random_range(low..high)).collect()
     };

@@ -42,7 +42,8 @@ pub(crate) struct Filters<'a> {
 }
 
 impl<'a> Filters<'a> {
-    /// The filters in groups of [`GROUP`]: biases and weights of each.
+    /// The filters in groups of [`GROUP`]: biases and weights of each, the last with the filling of
+    /// the layer.
     pub(crate) fn groups(self) -> impl Iterator<Item = (&'a [i32], &'a [i16])> {
         let filter_weights = self.packing.rows * self.packing.stored_row();
         let groups = self.weights.chunks((filter_weights * GROUP).max(1));
@@ -90,6 +91,63 @@ impl ConvRow<'_> {
                 accumulate(self.filters.product, &mut sums, window, weights);
             }
             let stored = pixel.get_mut(group * GROUP..).unwrap_or(&mut []);
+            for (stored, sum) in stored.iter_mut().zip(sums) {
+                *stored = self.store.store(sum);
+            }
+        }
+    }
+}
+
+/// One output row of a depthwise convolution.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DepthwiseRow<'a> {
+    pub(crate) filters: Filters<'a>,
+    /// The rows under the window that lie inside the map.
+    pub(crate) rows: Rows<'a>,
+    /// Kernel rows above the map, which contribute nothing.
+    pub(crate) skipped_kernel_rows: usize,
+    /// Elements from one output column's window to the next: `stride_w * channels`.
+    pub(crate) step: usize,
+    pub(crate) store: Requantize,
+}
+
+impl DepthwiseRow<'_> {
+    /// Computes the row into `out`, `[columns, channels]`.
+    pub(crate) fn run(self, out: &mut [i16]) {
+        for (group, (bias, weights)) in self.filters.groups().enumerate() {
+            match *bias {
+                [b0, b1, b2, b3] => self.group([b0, b1, b2, b3], weights, group, out),
+                [b0, b1, b2] => self.group([b0, b1, b2], weights, group, out),
+                [b0, b1] => self.group([b0, b1], weights, group, out),
+                [b0] => self.group([b0], weights, group, out),
+                _ => {}
+            }
+        }
+    }
+
+    /// All columns of one group of `N` channels.
+    fn group<const N: usize>(self, bias: [i32; N], weights: &[i16], group: usize, out: &mut [i16]) {
+        let row_weights = self.filters.packing.stored_row() * N;
+        let weights = weights.get(self.skipped_kernel_rows * row_weights..);
+        let channels = self.filters.packing.filters.max(1);
+        let first = group * GROUP;
+        for (column, pixel) in out.chunks_exact_mut(channels).enumerate() {
+            let mut sums = bias;
+            let weight_rows = weights.unwrap_or(&[]).chunks_exact(row_weights.max(1));
+            for (row, weights) in self.rows.iter().zip(weight_rows) {
+                let window = row.get(column * self.step + first..).unwrap_or(&[]);
+                let taps = window.chunks(channels).zip(weights.as_chunks::<N>().0);
+                for (pixel, weights) in taps {
+                    for ((sum, &x), &w) in sums.iter_mut().zip(pixel).zip(weights) {
+                        let product = match self.filters.product {
+                            Product::Exact => i32::from(x) * i32::from(w),
+                            Product::Rounded => rounded_product(x, w),
+                        };
+                        *sum = sum.wrapping_add(product);
+                    }
+                }
+            }
+            let stored = pixel.get_mut(first..).unwrap_or(&mut []);
             for (stored, sum) in stored.iter_mut().zip(sums) {
                 *stored = self.store.store(sum);
             }

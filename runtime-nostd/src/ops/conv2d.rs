@@ -1,26 +1,47 @@
-//! Convolution.
+//! Convolution, ordinary and depthwise.
 
-use crate::kernels::scalar::ConvRow;
-use crate::model::{Layer, Parameters};
-use crate::ops::window::RowSpan;
+use crate::arena::Stream;
+use crate::geometry::Op;
+use crate::kernels::scalar::{ConvRow, DepthwiseRow, Filters};
+use crate::model::Layer;
+use crate::q8_8::Requantize;
+use crate::schedule::RowSpan;
 
-/// The output row that reads `rows` of the line buffer `buffer`, into `out`, `[columns, filters]`.
-pub(crate) fn row(
-    layer: &Layer<'_>,
-    parameters: Parameters<'_>,
-    rows: RowSpan,
-    buffer: &[i16],
-    out: &mut [i16],
-) {
-    let crate::geometry::Op::Conv { window, .. } = layer.op else {
-        return;
-    };
-    ConvRow {
-        filters: parameters.filters(),
-        rows: rows.in_buffer(layer.plan.input, buffer),
-        skipped_kernel_rows: rows.above,
-        step: usize::from(window.stride_w) * usize::from(layer.input.channels),
-        store: parameters.store,
+/// A convolution that reads `input`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Convolution<'a> {
+    pub(crate) layer: &'a Layer<'a>,
+    pub(crate) filters: Filters<'a>,
+    pub(crate) store: Requantize,
+    pub(crate) input: Stream,
+}
+
+impl Convolution<'_> {
+    /// The output row that reads `span` of the rows in `buffer`, into `out`, `[columns, filters]`.
+    pub(crate) fn row(self, span: RowSpan, buffer: &[i16], out: &mut [i16]) {
+        let (padding, _) = self.layer.padding();
+        let rows = self.input.rows(span, padding, buffer);
+        let (filters, store) = (self.filters, self.store);
+        let skipped_kernel_rows = span.above;
+        let channels = usize::from(self.layer.input.channels);
+        match self.layer.op {
+            Op::Conv { window, .. } => ConvRow {
+                filters,
+                rows,
+                skipped_kernel_rows,
+                step: usize::from(window.stride_w) * channels,
+                store,
+            }
+            .run(out),
+            Op::Depthwise { window } => DepthwiseRow {
+                filters,
+                rows,
+                skipped_kernel_rows,
+                step: usize::from(window.stride_w) * channels,
+                store,
+            }
+            .run(out),
+            _ => {}
+        }
     }
-    .run(out);
 }

@@ -2,8 +2,8 @@
 
 use exporter::network::{BATCH_NORM_EPSILON, BatchNorm};
 
-use super::dispatch::Kernel;
 use super::map::Reading;
+use super::simd::{Kernel, Register};
 use super::vector::Vector;
 
 /// Sums over the pixels of one block, per channel and lane.
@@ -95,34 +95,36 @@ pub(super) struct Moments<'a> {
 
 impl Kernel for Moments<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(mut self) {
+    fn run<R: Register, const PX: usize>(mut self) {
         let channels = self.origin.len();
         let grouped = channels / GROUP * GROUP;
         for channel in (0..grouped).step_by(GROUP) {
-            self.channels::<GROUP>(channel);
+            self.channels::<R, GROUP>(channel);
         }
         for channel in grouped..channels {
-            self.channels::<1>(channel);
+            self.channels::<R, 1>(channel);
         }
     }
 }
 
 impl Moments<'_> {
     #[inline(always)]
-    fn channels<const COUNT: usize>(&mut self, channel: usize) {
-        let mut first = [Vector::ZERO; COUNT];
-        let mut second = [Vector::ZERO; COUNT];
+    fn channels<R: Register, const COUNT: usize>(&mut self, channel: usize) {
+        let mut first = [R::splat(0.0); COUNT];
+        let mut second = [R::splat(0.0); COUNT];
         let origin = &self.origin[channel..][..COUNT];
         for pixel in self.map.chunks_exact(self.origin.len()) {
             let pixel = &pixel[channel..][..COUNT];
             for index in 0..COUNT {
-                let apart = pixel[index].minus(Vector::splat(origin[index]));
+                let apart = R::load(&pixel[index]).minus(R::splat(origin[index]));
                 first[index] = first[index].plus(apart);
                 second[index] = second[index].plus_product(apart, apart);
             }
         }
-        self.sums.first[channel..][..COUNT].copy_from_slice(&first);
-        self.sums.second[channel..][..COUNT].copy_from_slice(&second);
+        for index in 0..COUNT {
+            first[index].store(&mut self.sums.first[channel + index]);
+            second[index].store(&mut self.sums.second[channel + index]);
+        }
     }
 }
 
@@ -141,25 +143,26 @@ pub(super) struct ThroughActivation<'a> {
 
 impl Kernel for ThroughActivation<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(mut self) {
+    fn run<R: Register, const PX: usize>(mut self) {
         let channels = self.mean.len();
         let grouped = channels / GROUP * GROUP;
         for channel in (0..grouped).step_by(GROUP) {
-            self.channels::<GROUP>(channel);
+            self.channels::<R, GROUP>(channel);
         }
         for channel in grouped..channels {
-            self.channels::<1>(channel);
+            self.channels::<R, 1>(channel);
         }
     }
 }
 
 impl ThroughActivation<'_> {
     #[inline(always)]
-    fn channels<const COUNT: usize>(&mut self, channel: usize) {
+    fn channels<R: Register, const COUNT: usize>(&mut self, channel: usize) {
         let channels = self.mean.len();
-        let mut first = [Vector::ZERO; COUNT];
-        let mut second = [Vector::ZERO; COUNT];
-        let rectified = self.reading.floor == 0.0;
+        let mut first = [R::splat(0.0); COUNT];
+        let mut second = [R::splat(0.0); COUNT];
+        // Without ReLU the floor is negative infinity, and everything is above it.
+        let floor = R::splat(self.reading.floor);
         for (gradient, stored) in self
             .gradient
             .chunks_exact_mut(channels)
@@ -168,17 +171,19 @@ impl ThroughActivation<'_> {
             let gradient = &mut gradient[channel..][..COUNT];
             let stored = &stored[channel..][..COUNT];
             for index in 0..COUNT {
-                if rectified {
-                    let activation = self.reading.activation(channel + index, stored[index]);
-                    gradient[index] = gradient[index].where_positive(activation);
-                }
-                let apart = stored[index].minus(Vector::splat(self.mean[channel + index]));
-                first[index] = first[index].plus(gradient[index]);
-                second[index] = second[index].plus_product(gradient[index], apart);
+                let stored = R::load(&stored[index]);
+                let normalized = self.reading.normalized(channel + index, stored);
+                let slope = R::load(&gradient[index]).where_greater(normalized, floor);
+                slope.store(&mut gradient[index]);
+                let apart = stored.minus(R::splat(self.mean[channel + index]));
+                first[index] = first[index].plus(slope);
+                second[index] = second[index].plus_product(slope, apart);
             }
         }
-        self.sums.first[channel..][..COUNT].copy_from_slice(&first);
-        self.sums.second[channel..][..COUNT].copy_from_slice(&second);
+        for index in 0..COUNT {
+            first[index].store(&mut self.sums.first[channel + index]);
+            second[index].store(&mut self.sums.second[channel + index]);
+        }
     }
 }
 
@@ -208,8 +213,9 @@ pub(super) struct ThroughNorm<'a> {
 
 impl Kernel for ThroughNorm<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let channels = self.mean.len();
+        let mask = R::load(&self.mask);
         for (gradient, stored) in self
             .gradient
             .chunks_exact_mut(channels)
@@ -217,11 +223,12 @@ impl Kernel for ThroughNorm<'_> {
         {
             for channel in 0..channels {
                 let through = &self.through[channel];
-                let apart = stored[channel].minus(Vector::splat(self.mean[channel]));
-                gradient[channel] = Vector::splat(through.level)
-                    .plus_scaled(apart, through.curve)
-                    .plus_scaled(gradient[channel], through.slope)
-                    .times(self.mask);
+                let apart = R::load(&stored[channel]).minus(R::splat(self.mean[channel]));
+                R::splat(through.level)
+                    .plus_product(apart, R::splat(through.curve))
+                    .plus_product(R::load(&gradient[channel]), R::splat(through.slope))
+                    .times(mask)
+                    .store(&mut gradient[channel]);
             }
         }
     }

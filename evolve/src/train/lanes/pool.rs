@@ -2,9 +2,9 @@
 
 use runtime_nostd::geometry::Window;
 
-use super::dispatch::Kernel;
 use super::map::{Extent, Reading};
-use super::vector::Vector;
+use super::simd::{Kernel, Register};
+use super::vector::{LANES, Vector};
 
 /// Which value stands for a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ pub(super) struct Forward<'a> {
 
 impl Kernel for Forward<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let Self {
             pool,
             source,
@@ -102,18 +102,20 @@ impl Kernel for Forward<'_> {
         } = self;
         let channels = pool.input.channels;
         output.fill(match pool.pooling {
-            Pooling::Max => Vector::splat(f32::NEG_INFINITY),
+            Pooling::Max => Vector([f32::NEG_INFINITY; LANES]),
             Pooling::Average => Vector::ZERO,
         });
         for tap in pool.taps() {
             let output = &mut output[tap.output..][..channels];
             let stored = &source[tap.input..][..channels];
             for channel in 0..channels {
-                let activation = reading.activation(channel, stored[channel]);
-                output[channel] = match pool.pooling {
-                    Pooling::Max => activation.greatest(output[channel]),
-                    Pooling::Average => output[channel].plus_scaled(activation, tap.share),
+                let activation = reading.activation(channel, R::load(&stored[channel]));
+                let pooled = R::load(&output[channel]);
+                let pooled = match pool.pooling {
+                    Pooling::Max => activation.greatest(pooled),
+                    Pooling::Average => pooled.plus_product(activation, R::splat(tap.share)),
                 };
+                pooled.store(&mut output[channel]);
             }
         }
     }
@@ -133,7 +135,7 @@ pub(super) struct Backward<'a> {
 
 impl Kernel for Backward<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let Self {
             pool,
             source,
@@ -150,19 +152,20 @@ impl Kernel for Backward<'_> {
             let stored = &source[tap.input..][..channels];
             let to = &mut input_gradient[tap.input..][..channels];
             for channel in 0..channels {
-                match pool.pooling {
+                let slope = R::load(&gradient[channel]);
+                let slopes = R::load(&to[channel]);
+                let slopes = match pool.pooling {
                     // The first element that equals the maximum takes all of the gradient, so that
                     // nothing is left for the others.
                     Pooling::Max => {
-                        let activation = reading.activation(channel, stored[channel]);
-                        let taken = gradient[channel].where_equal(activation, output[channel]);
-                        gradient[channel] = gradient[channel].minus(taken);
-                        to[channel] = to[channel].plus(taken);
+                        let activation = reading.activation(channel, R::load(&stored[channel]));
+                        let taken = slope.where_equal(activation, R::load(&output[channel]));
+                        slope.minus(taken).store(&mut gradient[channel]);
+                        slopes.plus(taken)
                     }
-                    Pooling::Average => {
-                        to[channel] = to[channel].plus_scaled(gradient[channel], tap.share);
-                    }
-                }
+                    Pooling::Average => slopes.plus_product(slope, R::splat(tap.share)),
+                };
+                slopes.store(&mut to[channel]);
             }
         }
     }

@@ -122,6 +122,9 @@ fn back(
                     input_slopes[element] += slope / elements.len() as f64;
                 }
             }),
+            Op::Depthwise { .. } | Op::Add { .. } | Op::Branch { .. } => {
+                unreachable!("`check` refuses what cannot be trained")
+            }
         }
     }
     input_slopes

@@ -185,6 +185,9 @@ fn operate(op: Op, input: Shape, learned: &LearnedLayer, maps: &[f64]) -> Vec<f6
             Op::AvgPool { window } => pool(window, input, &mut output, |elements| {
                 elements.iter().map(|&element| map[element]).sum::<f64>() / elements.len() as f64
             }),
+            Op::Depthwise { .. } | Op::Add { .. } | Op::Branch { .. } => {
+                unreachable!("`check` refuses what cannot be trained")
+            }
         }
     }
     output

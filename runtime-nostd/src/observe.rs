@@ -1,0 +1,40 @@
+//! Watching inference: every row that a layer finishes, and when layers work.
+
+use crate::geometry::{Op, Shape};
+
+/// Is told what happens during inference. Methods left out cost nothing: inference is compiled once
+/// for each observer, and for `()` they are empty.
+pub trait Observer {
+    /// Layer `layer` starts to work on a row. Layers count from 0.
+    fn enter(&mut self, layer: usize) {
+        let _ = layer;
+    }
+
+    /// Layer `layer` pauses: what it can do with the rows that are there is done.
+    fn leave(&mut self, layer: usize) {
+        let _ = layer;
+    }
+
+    /// A row of a layer's output is finished. Rows of one layer come in order, those of different
+    /// layers mixed. The last layer has none: its output is the logits.
+    fn row(&mut self, row: Row<'_>) {
+        let _ = row;
+    }
+}
+
+impl Observer for () {}
+
+/// A finished row of a feature map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row<'r> {
+    /// The layer, from 0.
+    pub layer: usize,
+    /// What it computes.
+    pub op: Op,
+    /// Shape of its output.
+    pub shape: Shape,
+    /// Which row of the output.
+    pub y: usize,
+    /// The row, `[width, channels]`, raw Q8.8.
+    pub activations: &'r [i16],
+}
