@@ -1,66 +1,15 @@
 //! The runtime against bytes that nobody wrote: damaged blobs, and blobs of impossible networks.
 
-use exporter::write::{Blob, write};
+use exporter::write::write;
 use proptest::prelude::*;
 use runtime_nostd::Model;
-use runtime_nostd::geometry::{Activation, Op, Shape, Window};
-use runtime_nostd::q8_8::Product;
+use tests::models::small_blobs;
 use tests::oracle::check;
-use tests::random_network::{network_of, networks};
-
-const RELU: Activation = Activation::Relu;
-const LINEAR: Activation = Activation::Linear;
-
-fn conv(kernel_size: u8, stride: u8, out_channels: u16) -> (Op, Activation) {
-    let window = Window::square(kernel_size, stride, kernel_size / 2);
-    let op = Op::Conv {
-        window,
-        out_channels,
-    };
-    (op, RELU)
-}
-
-/// Small networks of the three kinds that people deploy: plain, separable, residual.
-fn blobs() -> [Blob; 3] {
-    let image = Shape::new(8, 8, 1);
-    let halve = |op: fn(Window) -> Op| (op(Window::square(2, 2, 0)), LINEAR);
-    let depthwise = |stride| {
-        let window = Window::square(3, stride, 1);
-        (Op::Depthwise { window }, RELU)
-    };
-    let plain = vec![
-        conv(3, 1, 4),
-        halve(|window| Op::MaxPool { window }),
-        conv(3, 1, 5),
-        halve(|window| Op::AvgPool { window }),
-        (Op::Dense { outputs: 6 }, RELU),
-    ];
-    let separable = vec![
-        conv(3, 2, 3),
-        depthwise(1),
-        conv(1, 1, 6),
-        depthwise(2),
-        conv(1, 1, 4),
-    ];
-    let residual = vec![
-        conv(3, 1, 3),
-        conv(1, 2, 4),
-        (Op::Branch { from: 0 }, LINEAR),
-        conv(3, 2, 4),
-        conv(3, 1, 4),
-        (Op::Add { from: 1 }, RELU),
-    ];
-    [plain, separable, residual].map(|ops| {
-        let layers = ops.len() + 1;
-        let network = network_of(image, Product::Exact, ops, 1);
-        assert_eq!(network.layers.len(), layers, "all layers fit");
-        write(&network).expect("within bounds")
-    })
-}
+use tests::random_network::networks;
 
 #[test]
 fn every_single_bit_flip_is_refused() {
-    for blob in blobs() {
+    for blob in small_blobs() {
         let mut damaged = blob.clone();
         for at in 0..blob.as_bytes().len() {
             for bit in 0..8 {
@@ -75,7 +24,7 @@ fn every_single_bit_flip_is_refused() {
 
 #[test]
 fn every_truncation_is_refused() {
-    for blob in blobs() {
+    for blob in small_blobs() {
         let bytes = blob.as_bytes();
         for length in 0..bytes.len() {
             assert!(Model::<32>::parse(&bytes[..length]).is_err(), "{length}");
@@ -85,7 +34,7 @@ fn every_truncation_is_refused() {
 
 #[test]
 fn sound_blobs_get_through() {
-    for blob in blobs() {
+    for blob in small_blobs() {
         let reached = check(blob.as_bytes());
         assert!(reached.parsed && reached.compared);
     }

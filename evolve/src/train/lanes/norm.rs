@@ -6,19 +6,41 @@ use super::map::Reading;
 use super::simd::{Kernel, Register};
 use super::vector::Vector;
 
-/// Sums over the pixels of one block, per channel and lane.
+/// Two sums over the pixels of one block, of each channel and lane.
 #[derive(Clone, Debug)]
-pub(super) struct Sums {
-    pub(super) first: Vec<Vector>,
-    pub(super) second: Vec<Vector>,
+pub(super) struct Sums(Vec<Sum>);
+
+#[derive(Clone, Copy, Debug)]
+struct Sum {
+    first: Vector,
+    second: Vector,
+}
+
+impl Sum {
+    const ZERO: Self = Self {
+        first: Vector::ZERO,
+        second: Vector::ZERO,
+    };
 }
 
 impl Sums {
+    /// For up to so many channels.
     pub(super) fn new(channels: usize) -> Self {
-        Self {
-            first: vec![Vector::ZERO; channels],
-            second: vec![Vector::ZERO; channels],
-        }
+        Self(vec![Sum::ZERO; channels])
+    }
+
+    /// The sums of so many channels, at 0.
+    #[inline(always)]
+    fn clear(&mut self, channels: usize) -> &mut [Sum] {
+        let sums = &mut self.0[..channels];
+        sums.fill(Sum::ZERO);
+        sums
+    }
+
+    /// Bytes in memory.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.0)
     }
 }
 
@@ -44,11 +66,9 @@ impl Totals {
 
     /// Adds one block, of which the first `images` lanes count.
     pub(super) fn add(&mut self, sums: &Sums, images: usize) {
-        for (total, sum) in self.first.iter_mut().zip(&sums.first) {
-            *total += sum.sum(images);
-        }
-        for (total, sum) in self.second.iter_mut().zip(&sums.second) {
-            *total += sum.sum(images);
+        for (channel, sum) in sums.0.iter().enumerate() {
+            self.first[channel] += sum.first.sum(images);
+            self.second[channel] += sum.second.sum(images);
         }
     }
 
@@ -81,9 +101,6 @@ impl Totals {
     }
 }
 
-/// Channels whose sums are kept in registers together.
-const GROUP: usize = 4;
-
 /// `Σ (z - origin)` and `Σ (z - origin)²` of one block's map. The origin is near the mean (the
 /// running mean), so that the variance does not cancel.
 pub(super) struct Moments<'a> {
@@ -95,35 +112,17 @@ pub(super) struct Moments<'a> {
 
 impl Kernel for Moments<'_> {
     #[inline(always)]
-    fn run<R: Register, const PX: usize>(mut self) {
+    fn run<R: Register, const PX: usize>(self) {
         let channels = self.origin.len();
-        let grouped = channels / GROUP * GROUP;
-        for channel in (0..grouped).step_by(GROUP) {
-            self.channels::<R, GROUP>(channel);
-        }
-        for channel in grouped..channels {
-            self.channels::<R, 1>(channel);
-        }
-    }
-}
-
-impl Moments<'_> {
-    #[inline(always)]
-    fn channels<R: Register, const COUNT: usize>(&mut self, channel: usize) {
-        let mut first = [R::splat(0.0); COUNT];
-        let mut second = [R::splat(0.0); COUNT];
-        let origin = &self.origin[channel..][..COUNT];
-        for pixel in self.map.chunks_exact(self.origin.len()) {
-            let pixel = &pixel[channel..][..COUNT];
-            for index in 0..COUNT {
-                let apart = R::load(&pixel[index]).minus(R::splat(origin[index]));
-                first[index] = first[index].plus(apart);
-                second[index] = second[index].plus_product(apart, apart);
+        let sums = self.sums.clear(channels);
+        for pixel in self.map.chunks_exact(channels) {
+            for ((stored, &origin), sum) in pixel.iter().zip(self.origin).zip(sums.iter_mut()) {
+                let apart = R::load(stored).minus(R::splat(origin));
+                let first = R::load(&sum.first).plus(apart);
+                let second = R::load(&sum.second).plus_product(apart, apart);
+                first.store(&mut sum.first);
+                second.store(&mut sum.second);
             }
-        }
-        for index in 0..COUNT {
-            first[index].store(&mut self.sums.first[channel + index]);
-            second[index].store(&mut self.sums.second[channel + index]);
         }
     }
 }
@@ -143,46 +142,30 @@ pub(super) struct ThroughActivation<'a> {
 
 impl Kernel for ThroughActivation<'_> {
     #[inline(always)]
-    fn run<R: Register, const PX: usize>(mut self) {
+    fn run<R: Register, const PX: usize>(self) {
         let channels = self.mean.len();
-        let grouped = channels / GROUP * GROUP;
-        for channel in (0..grouped).step_by(GROUP) {
-            self.channels::<R, GROUP>(channel);
-        }
-        for channel in grouped..channels {
-            self.channels::<R, 1>(channel);
-        }
-    }
-}
-
-impl ThroughActivation<'_> {
-    #[inline(always)]
-    fn channels<R: Register, const COUNT: usize>(&mut self, channel: usize) {
-        let channels = self.mean.len();
-        let mut first = [R::splat(0.0); COUNT];
-        let mut second = [R::splat(0.0); COUNT];
+        let sums = self.sums.clear(channels);
+        let (scales, shifts) = (
+            &self.reading.scale[..channels],
+            &self.reading.shift[..channels],
+        );
         // Without ReLU the floor is negative infinity, and everything is above it.
         let floor = R::splat(self.reading.floor);
-        for (gradient, stored) in self
-            .gradient
-            .chunks_exact_mut(channels)
-            .zip(self.map.chunks_exact(channels))
-        {
-            let gradient = &mut gradient[channel..][..COUNT];
-            let stored = &stored[channel..][..COUNT];
-            for index in 0..COUNT {
-                let stored = R::load(&stored[index]);
-                let normalized = self.reading.normalized(channel + index, stored);
-                let slope = R::load(&gradient[index]).where_greater(normalized, floor);
-                slope.store(&mut gradient[index]);
-                let apart = stored.minus(R::splat(self.mean[channel + index]));
-                first[index] = first[index].plus(slope);
-                second[index] = second[index].plus_product(slope, apart);
+        let gradient = self.gradient.chunks_exact_mut(channels);
+        for (gradient, stored) in gradient.zip(self.map.chunks_exact(channels)) {
+            for channel in 0..channels {
+                let stored = R::load(&stored[channel]);
+                let normalized =
+                    R::splat(shifts[channel]).plus_product(stored, R::splat(scales[channel]));
+                let slope = R::load(&gradient[channel]).where_greater(normalized, floor);
+                slope.store(&mut gradient[channel]);
+                let apart = stored.minus(R::splat(self.mean[channel]));
+                let sum = &mut sums[channel];
+                let first = R::load(&sum.first).plus(slope);
+                let second = R::load(&sum.second).plus_product(slope, apart);
+                first.store(&mut sum.first);
+                second.store(&mut sum.second);
             }
-        }
-        for index in 0..COUNT {
-            first[index].store(&mut self.sums.first[channel + index]);
-            second[index].store(&mut self.sums.second[channel + index]);
         }
     }
 }

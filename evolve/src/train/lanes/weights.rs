@@ -48,7 +48,7 @@ impl Kernel for WeightGradient<'_> {
                 let gradient = &gradient[..rows * geometry.output.row()];
                 for (filter, count) in pieces(geometry.output.channels, most_filters) {
                     let panel = &mut self.panel[..rows * geometry.output.width * count];
-                    pack(gradient, geometry.output.channels, (filter, count), panel);
+                    pack::<R>(gradient, geometry.output.channels, (filter, count), panel);
                     let mut filters = Filters {
                         geometry,
                         activations,
@@ -72,10 +72,17 @@ impl Kernel for WeightGradient<'_> {
 
 /// Copies the gradients of `count` filters from `first`: `[pixel, filter]`.
 #[inline(always)]
-fn pack(gradient: &[Vector], filters: usize, (first, count): (usize, usize), panel: &mut [Vector]) {
+fn pack<R: Register>(
+    gradient: &[Vector],
+    filters: usize,
+    (first, count): (usize, usize),
+    panel: &mut [Vector],
+) {
     let pixels = gradient.chunks_exact(filters);
     for (to, from) in panel.chunks_exact_mut(count).zip(pixels) {
-        to.copy_from_slice(&from[first..][..count]);
+        for (to, from) in to.iter_mut().zip(&from[first..]) {
+            R::load(from).store(to);
+        }
     }
 }
 
