@@ -145,6 +145,7 @@ fn macs(network: &Network) -> u64 {
 
 fn training(criterion: &mut Criterion) {
     let sgd = Sgd {
+        label_smoothing: 0.0,
         learning_rate: 0.01,
         batch_size: NonZeroUsize::new(32).expect("not 0"),
     };

@@ -7,6 +7,7 @@
 //! best/000.network …  the best individual of every generation
 //! front.jsonl         one line per network of the Pareto front
 //! front/000042.network, .q88  its networks and blobs, by individual
+//! polished/000042.network, .q88  the same after polishing, if that was asked for
 //! winner.network      the fittest individual, trained in f32
 //! winner.q88          its blob
 //! winner.rs           its Rust module
@@ -129,8 +130,8 @@ impl Folder {
         self.put(name, text.as_bytes())
     }
 
-    /// Makes `front/` and `front.jsonl` hold `members` and nobody else: the network that `network`
-    /// makes of each, and its blob unless its sums could overflow.
+    /// Makes `front/` and `front.jsonl` hold `members` and nobody else, with the network that
+    /// `network` makes of each.
     ///
     /// # Errors
     /// A file cannot be written or removed; the error names it.
@@ -140,23 +141,49 @@ impl Folder {
         network: impl Fn(&Member) -> Network,
         product: Product,
     ) -> Result<(), FileError> {
-        let folder = self.path.join("front");
-        create_folder(&folder)?;
-        let mut expected = BTreeSet::new();
+        let ids: BTreeSet<u64> = members.iter().map(|member| member.candidate.id).collect();
         for member in members {
             let id = member.candidate.id;
-            let [in_f32, blob] = ["network", "q88"].map(|suffix| format!("{id:06}.{suffix}"));
             if !self.front.contains(&id) {
-                let network = network(member);
-                self.put(&format!("front/{in_f32}"), &to_bytes(&network))?;
-                if let Ok(exported) = export(&network, product) {
-                    self.put(&format!("front/{blob}"), exported.blob.as_bytes())?;
-                }
+                self.put_network("front", id, &network(member), product)?;
             }
-            expected.extend([in_f32, blob]);
         }
-        let entries = fs::read_dir(&folder).map_err(|source| at(&folder, source))?;
-        for entry in entries {
+        self.keep_networks("front", &ids)?;
+        self.front = ids;
+        let mut lines: Vec<FrontLine> = members.iter().map(FrontLine::of).collect();
+        lines.sort_by_key(|line| (line.parameters, line.id));
+        self.put_json_lines("front.jsonl", &lines)
+    }
+
+    /// Puts the network of individual `id` into the folder `name`, and its blob unless its sums could
+    /// overflow.
+    ///
+    /// # Errors
+    /// As [`Folder::put`].
+    pub fn put_network(
+        &self,
+        name: &str,
+        id: u64,
+        network: &Network,
+        product: Product,
+    ) -> Result<(), FileError> {
+        let [in_f32, blob] = network_names(id);
+        self.put(&format!("{name}/{in_f32}"), &to_bytes(network))?;
+        match export(network, product) {
+            Ok(exported) => self.put(&format!("{name}/{blob}"), exported.blob.as_bytes()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Removes everything from the folder `name` but the networks and blobs of `ids`.
+    ///
+    /// # Errors
+    /// A file cannot be removed; the error names it.
+    pub fn keep_networks(&self, name: &str, ids: &BTreeSet<u64>) -> Result<(), FileError> {
+        let folder = self.path.join(name);
+        create_folder(&folder)?;
+        let expected: BTreeSet<String> = ids.iter().flat_map(|&id| network_names(id)).collect();
+        for entry in fs::read_dir(&folder).map_err(|source| at(&folder, source))? {
             let entry = entry.map_err(|source| at(&folder, source))?;
             let name = entry.file_name();
             if !name.to_str().is_some_and(|name| expected.contains(name)) {
@@ -164,11 +191,13 @@ impl Folder {
                 fs::remove_file(&path).map_err(|source| at(&path, source))?;
             }
         }
-        self.front = members.iter().map(|member| member.candidate.id).collect();
-        let mut lines: Vec<FrontLine> = members.iter().map(FrontLine::of).collect();
-        lines.sort_by_key(|line| (line.parameters, line.id));
-        self.put_json_lines("front.jsonl", &lines)
+        Ok(())
     }
+}
+
+/// Names of an individual's network and blob.
+fn network_names(id: u64) -> [String; 2] {
+    ["network", "q88"].map(|suffix| format!("{id:06}.{suffix}"))
 }
 
 /// The Pareto front of the run in `folder`, smallest network first.

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::config::{Config, TomlError};
 use crate::journal::{Journal, JournalError, Recovered};
+use crate::polish::Polished;
 use crate::search::Record;
 
 /// The program whose runs can be resumed: another version may draw or train differently.
@@ -36,6 +37,9 @@ pub enum Event {
     },
     /// The run was given another number of generations.
     Generations(u32),
+    /// A network of the Pareto front was trained to convergence. Which is first depends on the
+    /// threads; what comes out does not.
+    Polished(Polished),
 }
 
 /// The first frame of a journal. The configuration is text, which other versions can read.

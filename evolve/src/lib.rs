@@ -20,6 +20,7 @@ pub mod initial;
 pub mod journal;
 pub mod mutate;
 pub mod options;
+pub mod polish;
 pub mod repair;
 pub mod results;
 pub mod run;

@@ -10,7 +10,7 @@ use clap::Parser as _;
 use evolve::folder::{FrontLine, read_front};
 use evolve::history::History;
 use evolve::options::{Arguments, Command, MachineOptions, RunOptions};
-use evolve::results::Report;
+use evolve::results::{PolishedLine, Report};
 use evolve::run::{Run, RunError, Session};
 use evolve::terminal::Terminal;
 use evolve::train::Lanes;
@@ -150,9 +150,30 @@ fn free_folder(parent: &Path) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("{}: no free name, give one with --output", parent.display()))
 }
 
-fn print_report(report: &Report, time: Duration, folder: &Path) {
+fn print_polished(lines: &[PolishedLine], folder: &Path) {
+    if lines.is_empty() {
+        return;
+    }
+    println!("polished (polished/<id>.* in {}), in %:", folder.display());
+    println!("    id  parameters  Dtest before  after  Dval before  after");
+    for line in lines {
+        let percent = |accuracy: f64| 100.0 * accuracy;
+        println!(
+            "{:>6}  {:>10}  {:>12.2}  {:>5.2}  {:>11.2}  {:>5.2}",
+            line.id,
+            line.parameters,
+            percent(line.test_accuracy),
+            percent(line.polished_test_accuracy),
+            percent(line.validation_accuracy),
+            percent(line.polished_validation_accuracy),
+        );
+    }
+    println!();
+}
+
+fn print_report(report: &Report, time: Duration, path: &Path) {
     let [train, test, validation] = report.images;
-    let folder = folder.display();
+    let folder = path.display();
     println!(
         "{}: {train} images in Dtrain, {test} in Dtest, {validation} in Dval",
         report.data
@@ -199,6 +220,7 @@ fn print_report(report: &Report, time: Duration, folder: &Path) {
         report.multiplication_energy_reduction
     );
     println!();
+    print_polished(&report.polished, path);
     println!(
         "{} networks on the Pareto front: evolve front {folder}",
         report.front

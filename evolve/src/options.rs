@@ -14,7 +14,7 @@ use toml::Table;
 use crate::config::{Config, ConfigError, TomlError};
 use crate::evaluate::Arithmetic;
 use crate::select::Replacement;
-use crate::settings::{Algorithm, OperatorProbabilities, Settings};
+use crate::settings::{Algorithm, Flip, OperatorProbabilities, Settings};
 use crate::split::SplitKind;
 
 /// Evolves small CNNs for microcontrollers.
@@ -194,6 +194,34 @@ pub struct RunOptions {
     /// Passes over Dtrain in a candidate's training.
     #[arg(long, value_name = "N", help_heading = "Training")]
     epochs: Option<u32>,
+    /// Train the Pareto front's networks to convergence at the end, for so many epochs [default: 0].
+    #[arg(long, value_name = "EPOCHS", help_heading = "Training")]
+    polish: Option<u32>,
+    /// Most pixels that polishing shifts images by [default: 0].
+    #[arg(long, value_name = "PIXELS", help_heading = "Training")]
+    polish_shift: Option<u8>,
+    /// Whether polishing mirrors images [default: never].
+    #[arg(long, value_enum, help_heading = "Training")]
+    polish_flip: Option<FlipOption>,
+}
+
+/// How images are mirrored at random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FlipOption {
+    /// Not at all.
+    Never,
+    /// Left becomes right in half of them.
+    Horizontal,
+}
+
+impl From<FlipOption> for Flip {
+    fn from(flip: FlipOption) -> Self {
+        match flip {
+            FlipOption::Never => Self::Never,
+            FlipOption::Horizontal => Self::Horizontal,
+        }
+    }
 }
 
 /// Settings to start from.
@@ -388,6 +416,9 @@ impl RunOptions {
         set(&mut settings.limits.max_activations, self.max_activations);
         set(&mut settings.batch_size, self.batch_size);
         set(&mut settings.epochs, self.epochs);
+        set(&mut settings.polish.epochs, self.polish);
+        set(&mut settings.polish.shift, self.polish_shift);
+        set(&mut settings.polish.flip, self.polish_flip.map(Flip::from));
         settings
     }
 }
@@ -409,6 +440,7 @@ impl From<&Config> for RunOptions {
             limits,
             batch_size,
             epochs,
+            polish,
         } = &config.settings;
         let (arithmetic, product) = match config.arithmetic {
             Arithmetic::Fixed(Product::Exact) => (ArithmeticOption::Fx, Some(ProductOption::Exact)),
@@ -458,6 +490,12 @@ impl From<&Config> for RunOptions {
             max_activations: Some(limits.max_activations),
             batch_size: Some(*batch_size),
             epochs: Some(*epochs),
+            polish: Some(polish.epochs),
+            polish_shift: Some(polish.shift),
+            polish_flip: Some(match polish.flip {
+                Flip::Never => FlipOption::Never,
+                Flip::Horizontal => FlipOption::Horizontal,
+            }),
         }
     }
 }
@@ -620,6 +658,7 @@ mod tests {
             &["--algorithm=random", "--max-age=3", "--learning-rate=0.3"],
             &["--arithmetic=fp", "--split=official"],
             &["--product=rounded", "--replacement=elitism"],
+            &["--polish=9", "--polish-shift=2", "--polish-flip=horizontal"],
         ] {
             let config = options(arguments).config();
             let text = toml::to_string(&RunOptions::from(&config)).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::{Member, Population, Record};
+use crate::search::{Member, Population, Record, Rejection};
 use crate::select::Candidate;
 
 /// A line of `generations.jsonl`.
@@ -63,6 +63,28 @@ pub struct Report {
     pub reference_parameters: u64,
     /// Reduction of the energy of all multiplications against that network in f32 (section 3.6).
     pub multiplication_energy_reduction: f64,
+    /// The Pareto front and the winner before and after their polish, smallest network first; empty
+    /// if there was none.
+    pub polished: Vec<PolishedLine>,
+}
+
+/// A network before and after its polish. Accuracies are 0 to 1, in the arithmetic of fitness.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PolishedLine {
+    /// The individual.
+    pub id: u64,
+    /// Its parameters.
+    pub parameters: u64,
+    /// Accuracy on Dtest before.
+    pub test_accuracy: f64,
+    /// Accuracy on Dtest after; 0 if it was rejected.
+    pub polished_test_accuracy: f64,
+    /// Accuracy on Dval before.
+    pub validation_accuracy: f64,
+    /// Accuracy on Dval after; 0 if it was rejected.
+    pub polished_validation_accuracy: f64,
+    /// Why the polished network cannot be used.
+    pub rejection: Option<Rejection>,
 }
 
 impl GenerationLine {

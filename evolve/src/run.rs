@@ -5,25 +5,25 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use exporter::export::{ExportError, export};
+use exporter::export::ExportError;
 use exporter::file::{FileError, read_network, to_bytes};
-use exporter::module::rust_module;
 use exporter::network::Network;
-use exporter::write::WriteError;
 use runtime_nostd::q8_8::Product;
 use thiserror::Error;
 
 use crate::config::Config;
-use crate::cost::{Multiplication, multiplication_energy_reduction};
 use crate::data::{Data, DataError};
-use crate::evaluate::{Arithmetic, EvaluateError, count_correct};
+use crate::evaluate::{Arithmetic, EvaluateError};
 use crate::folder::Folder;
 use crate::history::{Chronicle, Continuation, Event, HistoryError, Start};
 use crate::journal::JournalError;
+use crate::polish::Polished;
 use crate::results::{GenerationLine, Report};
 use crate::search::{Member, Population, Record, Rejection, Search, SearchError};
 use crate::settings::{SettingOutOfRange, Settings};
-use crate::train::Backend;
+use crate::train::{Backend, TrainError};
+
+mod ending;
 
 /// Is told how a run goes on.
 pub trait Observer: Sync {
@@ -35,6 +35,8 @@ pub trait Observer: Sync {
     fn candidate_done(&self);
     /// A generation is in the journal.
     fn generation_done(&self, generation: &GenerationLine);
+    /// The polish of `networks` starts; [`Observer::candidate_done`] tells of each.
+    fn polish_starts(&self, networks: usize);
     /// Something that the user should know and that stops nothing.
     fn notice(&self, text: &str);
 }
@@ -77,6 +79,14 @@ pub enum RunError {
     /// The winner cannot be evaluated.
     #[error("the winner cannot be evaluated: {0}")]
     Evaluate(#[from] EvaluateError),
+    /// A network cannot be polished.
+    #[error("individual {id} cannot be polished: {source}")]
+    Polish {
+        /// The individual.
+        id: u64,
+        /// The reason.
+        source: TrainError,
+    },
     /// A setting out of range.
     #[error(transparent)]
     Setting(#[from] SettingOutOfRange),
@@ -116,6 +126,7 @@ struct Progress {
     lines: Vec<GenerationLine>,
     candidates: usize,
     rejections: BTreeMap<Rejection, usize>,
+    polished: BTreeMap<u64, Polished>,
     seconds: f64,
 }
 
@@ -211,6 +222,10 @@ impl<'a, B: Backend> Run<'a, B> {
                 self.config.settings.generations = *generations;
                 Ok(())
             }
+            Event::Polished(polished) => {
+                self.progress.polished.insert(polished.id, polished.clone());
+                Ok(())
+            }
         }
     }
 
@@ -241,11 +256,11 @@ impl<'a, B: Backend> Run<'a, B> {
             self.write_progress()?;
         }
         let mut last = Duration::ZERO;
-        loop {
+        let is_complete = loop {
             let population = self.progress.population.as_ref();
             let generation = population.map(|population| population.generation);
             if generation.is_some_and(|done| done >= self.config.settings.generations) {
-                break;
+                break true;
             }
             let would_take = begun.elapsed().saturating_add(last);
             if let (Some(done), Some(budget)) = (generation, session.budget)
@@ -255,9 +270,12 @@ impl<'a, B: Backend> Run<'a, B> {
                     "the time is up after {done} of {} generations: resume the run to go on",
                     self.config.settings.generations
                 ));
-                break;
+                break false;
             }
             last = self.run_generation()?;
+        };
+        if is_complete && self.config.settings.polish.epochs > 0 {
+            self.polish()?;
         }
         let _writing = self.writing();
         self.write_results()
@@ -305,8 +323,7 @@ impl<'a, B: Backend> Run<'a, B> {
     }
 
     fn writing(&self) -> MutexGuard<'a, ()> {
-        let lock = self.session.writing.lock();
-        lock.unwrap_or_else(PoisonError::into_inner)
+        lock(self.session.writing)
     }
 
     /// The best individual of the last generation.
@@ -338,71 +355,6 @@ impl<'a, B: Backend> Run<'a, B> {
         Ok(folder.put_json_lines("generations.jsonl", &progress.lines)?)
     }
 
-    /// The winner's files, and the only look at Dval.
-    fn write_results(self) -> Result<(Report, Duration), RunError> {
-        let population = self.progress.population.as_ref();
-        let population = population.ok_or(SearchError::NoCandidates)?;
-        let winner = population.best().ok_or(SearchError::NoCandidates)?;
-        let network = named(winner, &self.data.name, self.config.seed);
-        let product = self.product();
-        let blob = export(&network, product)?.blob;
-        let model = blob
-            .model()
-            .map_err(|error| ExportError::Write(WriteError::Refused(error)))?;
-        self.folder.put("winner.network", &to_bytes(&network))?;
-        self.folder.put("winner.q88", blob.as_bytes())?;
-        let module = rust_module(&network, &model, blob.as_bytes(), "winner.q88");
-        self.folder.put("winner.rs", module.as_bytes())?;
-
-        let Data {
-            name,
-            train,
-            test,
-            validation,
-            ..
-        } = self.data;
-        let images = [train.len(), test.len(), validation.count()];
-        let validation = validation.open();
-        let accuracy = |arithmetic| -> Result<f64, RunError> {
-            let backend = self.session.backend;
-            let correct = count_correct(&network, &validation, arithmetic, backend)?;
-            Ok(correct as f64 / validation.len() as f64)
-        };
-        let rejections = &self.progress.rejections;
-        let count = |rejection| rejections.get(&rejection).copied().unwrap_or(0);
-        let multiplication = match self.config.arithmetic {
-            Arithmetic::Fixed(_) => Multiplication::Fixed16,
-            Arithmetic::Float => Multiplication::Float32,
-        };
-        let report = Report {
-            data: name,
-            images,
-            seed: self.config.seed,
-            generations: population.generation,
-            candidates: self.progress.candidates,
-            diverged: count(Rejection::Diverged),
-            overflowed: count(Rejection::Overflow),
-            constant: count(Rejection::Constant),
-            front: population.front.len(),
-            winner: winner.candidate,
-            validation_accuracy_f32: accuracy(Arithmetic::Float)?,
-            validation_accuracy_fixed: accuracy(Arithmetic::Fixed(product))?,
-            macs: model.macs(),
-            flash_bytes: blob.as_bytes().len(),
-            arena_bytes: model.arena_bytes(),
-            reference_parameters: population.reference_parameters,
-            multiplication_energy_reduction: multiplication_energy_reduction(
-                population.reference_parameters,
-                winner.cost.parameters,
-                multiplication,
-            ),
-        };
-        self.folder.put_json("report.json", &report)?;
-        let timing = serde_json::json!({ "seconds": self.progress.seconds });
-        self.folder.put_json("timing.json", &timing)?;
-        Ok((report, Duration::from_secs_f64(self.progress.seconds)))
-    }
-
     /// The product of the blobs.
     fn product(&self) -> Product {
         match self.config.arithmetic {
@@ -410,6 +362,11 @@ impl<'a, B: Backend> Run<'a, B> {
             Arithmetic::Float => Product::Exact,
         }
     }
+}
+
+/// The lock, also if a thread has panicked while it held it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A member's network with its provenance.

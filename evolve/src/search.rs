@@ -270,6 +270,7 @@ impl<B: Backend> Search<'_, B> {
         let sgd = Sgd {
             learning_rate: individual.genome.header.learning_rate,
             batch_size: NonZeroUsize::new(self.settings.batch_size).unwrap_or(NonZeroUsize::MIN),
+            label_smoothing: 0.0,
         };
         let mut order: Vec<u32> = (0..self.train.len() as u32).collect();
         let mut trained = Trained {

@@ -43,6 +43,29 @@ pub struct Settings {
     pub batch_size: usize,
     /// Passes over the training split that a candidate is trained for in its generation.
     pub epochs: u32,
+    /// The final training of the Pareto front.
+    pub polish: Polish,
+}
+
+/// A final training to convergence ([`crate::polish`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Polish {
+    /// Passes over the training split; 0 for no such training.
+    pub epochs: u32,
+    /// Rows and columns that images are shifted by at most, up and down, left and right.
+    pub shift: u8,
+    /// How images are mirrored.
+    pub flip: Flip,
+}
+
+/// How images are mirrored at random.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Flip {
+    /// They are not: digits are no longer digits.
+    #[default]
+    Never,
+    /// Left becomes right in half of them.
+    Horizontal,
 }
 
 /// How a population follows from the one before.
@@ -154,6 +177,7 @@ impl Settings {
             limits: Limits::default(),
             batch_size: 32,
             epochs: 1,
+            polish: Polish::default(),
         }
     }
 

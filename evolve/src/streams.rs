@@ -23,6 +23,13 @@ pub enum Purpose {
         /// The epoch within its training.
         epoch: u32,
     },
+    /// Shuffling and varying the training split before an epoch of an individual's polish.
+    Polishing {
+        /// The individual.
+        id: u64,
+        /// The epoch, from 0.
+        epoch: u32,
+    },
 }
 
 /// The random numbers of a run of this seed for one purpose.
@@ -33,6 +40,8 @@ pub fn stream(seed: u64, purpose: Purpose) -> ChaCha8Rng {
         Purpose::Initial => (1, 0, 0),
         Purpose::Variation { generation } => (2, 0, u64::from(generation)),
         Purpose::Training { id, epoch } => (3, u64::from(epoch), id),
+        // Kind 0 is taken by one stream only, that of epoch 0.
+        Purpose::Polishing { id, epoch } => (0, u64::from(epoch) + 1, id),
     };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(kind << 62 | high << 40 | low);
@@ -54,13 +63,15 @@ mod tests {
             Purpose::Training { id: 1, epoch: 0 },
             Purpose::Training { id: 1, epoch: 1 },
             Purpose::Training { id: 2, epoch: 0 },
+            Purpose::Polishing { id: 0, epoch: 0 },
+            Purpose::Polishing { id: 1, epoch: 1 },
         ];
         let draw = |seed, purpose| stream(seed, purpose).next_u64();
         let mut drawn: Vec<u64> = purposes.map(|purpose| draw(1, purpose)).to_vec();
         drawn.extend(purposes.map(|purpose| draw(2, purpose)));
-        assert_eq!(drawn[..7], purposes.map(|purpose| draw(1, purpose)));
+        assert_eq!(drawn[..9], purposes.map(|purpose| draw(1, purpose)));
         drawn.sort_unstable();
         drawn.dedup();
-        assert_eq!(drawn.len(), 14);
+        assert_eq!(drawn.len(), 18);
     }
 }

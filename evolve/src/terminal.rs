@@ -72,6 +72,16 @@ impl Observer for Terminal {
         }
     }
 
+    fn polish_starts(&self, networks: usize) {
+        let text = format!("polishing {networks} networks of the Pareto front");
+        if self.bar.is_hidden() {
+            eprintln!("{text}");
+        } else {
+            self.bar.inc_length(networks as u64);
+            self.bar.set_message(text);
+        }
+    }
+
     fn notice(&self, text: &str) {
         if self.bar.is_hidden() {
             eprintln!("note: {text}");

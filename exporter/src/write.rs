@@ -13,6 +13,7 @@ use runtime_nostd::{Chain, Model, ParseError};
 use thiserror::Error;
 
 use crate::cuts::least_cuts;
+use crate::network::Input;
 use crate::quantize::{FixedNetwork, FixedParameters};
 
 /// A blob in memory, aligned for [`Model::parse`].
@@ -149,8 +150,10 @@ pub fn write_with_cuts(network: &FixedNetwork, cuts: &[usize]) -> Result<Blob, W
             weights,
         });
     }
-    let records = serialize(network.product, &network.input.zero, chain, cuts, &records)?;
-    let blob = assemble(&records, &parameters)?;
+    let arena_bytes = chain
+        .arena_bytes(cuts)
+        .map_err(|(layer, error)| WriteError::Geometry { layer, error })?;
+    let blob = assemble(network, arena_bytes, cuts, &records, &parameters)?;
     match blob.model().err() {
         None => Ok(blob),
         Some(ParseError::Overflow { layer, filter }) => Err(WriteError::Overflow { layer, filter }),
@@ -199,23 +202,24 @@ fn pack(fixed: &FixedParameters, packing: Packing, rounding: i32, parameters: &m
     }
 }
 
-/// What the blob that [`write()`] makes of a network will take, whatever its weights are.
+/// What a network takes of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Footprint {
-    /// Bytes of flash: the blob.
+    /// Flash: bytes of the blob.
     pub flash_bytes: usize,
-    /// Bytes of RAM: the arena, with the cuts that make it least.
+    /// RAM: bytes of the arena.
     pub arena_bytes: usize,
 }
 
-/// The footprint of a network of `ops` over an `input` image, from its geometry alone.
+/// The footprint of what [`write()`] makes of a network of `ops` over an `input` image, whatever its
+/// weights are.
 ///
 /// # Errors
 /// The network cannot be expressed ([`WriteError`]).
 pub fn footprint(input: Shape, ops: &[Op]) -> Result<Footprint, WriteError> {
     let mut chain = Chain::new(input);
-    let mut parameters_bytes = 0;
     let mut layers = Vec::with_capacity(ops.len());
+    let mut parameters_bytes = 0;
     for (index, &op) in ops.iter().enumerate() {
         push(&mut chain, index, op)?;
         let packing = Packing::new(op, chain.last_input());
@@ -227,53 +231,57 @@ pub fn footprint(input: Shape, ops: &[Op]) -> Result<Footprint, WriteError> {
         });
     }
     let cuts = least_cuts(chain.clone().segments());
-    let arena_bytes = arena_bytes(chain.clone(), &cuts)?;
-    let zero = vec![0; input.channels.into()];
-    let records = serialize(Product::Exact, &zero, chain, &cuts, &layers)?;
-    let parameters_offset = (PREFIX_BYTES + records.len()).next_multiple_of(ALIGNMENT);
+    let arena_bytes = chain
+        .arena_bytes(&cuts)
+        .map_err(|(layer, error)| WriteError::Geometry { layer, error })?;
+    let input = Input {
+        shape: input,
+        zero: vec![0; input.channels.into()],
+    };
+    let records = records(Product::Exact, &input, arena_bytes, &cuts, &layers)?;
+    let offset = (PREFIX_BYTES + records.len()).next_multiple_of(ALIGNMENT);
     Ok(Footprint {
-        flash_bytes: parameters_offset + parameters_bytes,
+        flash_bytes: offset + parameters_bytes,
         arena_bytes,
     })
 }
 
-fn arena_bytes(chain: Chain, cuts: &[usize]) -> Result<usize, WriteError> {
-    chain
-        .arena_bytes(cuts)
-        .map_err(|(layer, error)| WriteError::Geometry { layer, error })
-}
-
-/// The header and the layers as bytes.
-fn serialize(
+/// The serialized header and layers.
+fn records(
     product: Product,
-    zero: &[u8],
-    chain: Chain,
+    input: &Input,
+    arena_bytes: usize,
     cuts: &[usize],
     layers: &[LayerRecord],
 ) -> Result<Vec<u8>, WriteError> {
-    let input = chain.image();
-    let arena_bytes = arena_bytes(chain, cuts)?;
-    // The chain can be cut there: they are layers.
+    // The chain has been cut there: they are layers.
     let cuts: Vec<u8> = cuts.iter().map(|&cut| cut as u8).collect();
     let header = Header {
         product,
-        input,
-        zero,
+        input: input.shape,
+        zero: &input.zero,
         arena_bytes: u32::try_from(arena_bytes).map_err(|_| WriteError::TooLarge)?,
         layers: u8::try_from(layers.len()).map_err(|_| WriteError::TooLarge)?,
         cuts: &cuts,
     };
-    let mut bytes = postcard::to_allocvec(&header).map_err(|_| WriteError::TooLarge)?;
+    let serialized = postcard::to_allocvec(&header);
+    let mut bytes = serialized.map_err(|_| WriteError::TooLarge)?;
     for layer in layers {
         bytes = postcard::to_extend(layer, bytes).map_err(|_| WriteError::TooLarge)?;
     }
     Ok(bytes)
 }
 
-/// The whole blob.
-fn assemble(records: &[u8], parameters: &[u8]) -> Result<Blob, WriteError> {
+fn assemble(
+    network: &FixedNetwork,
+    arena_bytes: usize,
+    cuts: &[usize],
+    layers: &[LayerRecord],
+    parameters: &[u8],
+) -> Result<Blob, WriteError> {
+    let records = records(network.product, &network.input, arena_bytes, cuts, layers)?;
     let mut bytes = vec![0; PREFIX_BYTES];
-    bytes.extend(records);
+    bytes.extend(&records);
     bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
     let parameters_offset = bytes.len();
     bytes.extend(parameters);

@@ -41,11 +41,6 @@ impl Chain {
         }
     }
 
-    /// Shape of the image.
-    pub const fn image(&self) -> Shape {
-        self.image.shape
-    }
-
     /// Appends an operation, and returns the shape of its output.
     ///
     /// # Errors

@@ -272,12 +272,12 @@ fn what_inference_could_stumble_over_is_refused() {
 
 proptest! {
     #[test]
-    fn flash_and_ram_follow_from_the_geometry(network in random_network::networks()) {
+    fn the_footprint_follows_from_the_geometry(network in random_network::networks()) {
         let ops: Vec<Op> = network.layers.iter().map(|layer| layer.op).collect();
-        let foretold = footprint(network.input.shape, &ops).expect("its layers fit");
+        let footprint = footprint(network.input.shape, &ops).expect("its layers fit");
         let blob = write(&network).expect("random networks are within bounds");
-        prop_assert_eq!(blob.as_bytes().len(), foretold.flash_bytes);
         let model = blob.model().expect("the writer has parsed it");
-        prop_assert_eq!(model.arena_bytes(), foretold.arena_bytes);
+        prop_assert_eq!(footprint.flash_bytes, blob.as_bytes().len());
+        prop_assert_eq!(footprint.arena_bytes, model.arena_bytes());
     }
 }

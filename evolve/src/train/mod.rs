@@ -22,11 +22,13 @@ use runtime_nostd::geometry::{Op, Shape};
 use thiserror::Error;
 
 mod lanes;
+mod pace;
 mod reference;
 #[cfg(test)]
 mod specimen;
 
 pub use lanes::{Lanes, workspace_bytes};
+pub use pace::{Momentum, Pace};
 pub use reference::Reference;
 
 /// The weight of a batch in the running mean and variance of batch normalization.
@@ -51,6 +53,44 @@ pub trait Backend: Sync {
         sgd: &Sgd,
     ) -> Result<Epoch, TrainError>;
 
+    /// As [`Backend::train`], with `pace` before and after every step, which gives the learning rate
+    /// instead of `sgd`.
+    ///
+    /// The provided method, one pass per batch, is what every other one equals.
+    ///
+    /// # Errors
+    /// As [`Backend::train`].
+    fn train_at(
+        &self,
+        pace: &mut dyn Pace,
+        network: &mut Network,
+        images: &Images,
+        order: &[u32],
+        sgd: &Sgd,
+    ) -> Result<Epoch, TrainError> {
+        let mut total = Epoch::default();
+        for (batch, indices) in order.chunks(sgd.batch_size.get()).enumerate() {
+            let sgd = Sgd {
+                learning_rate: pace.before_step(network),
+                ..*sgd
+            };
+            let step = match self.train(network, images, indices, &sgd) {
+                Err(TrainError::Diverged { what, .. }) => {
+                    return Err(TrainError::Diverged { batch, what });
+                }
+                step => step?,
+            };
+            pace.after_step(network);
+            let share = indices.len() as f64 / order.len() as f64;
+            total.mean_loss += share * step.mean_loss;
+            total.accuracy += share * step.accuracy;
+        }
+        if order.is_empty() {
+            return Err(TrainError::NoImages);
+        }
+        Ok(total)
+    }
+
     /// The logits of `images[indices]` by running statistics: `[indices.len(), classes]`,
     /// row-major.
     ///
@@ -71,10 +111,12 @@ pub struct Sgd {
     pub learning_rate: f32,
     /// Images per step (the paper's table 1: 32).
     pub batch_size: NonZeroUsize,
+    /// The part of the target that is spread over all classes alike, 0 to 1; 0 in the paper.
+    pub label_smoothing: f32,
 }
 
 /// How one pass of training went, measured on each batch before its step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Epoch {
     /// Softmax cross-entropy per image, in nats.
     pub mean_loss: f64,
@@ -257,6 +299,7 @@ mod tests {
     const SGD: Sgd = Sgd {
         learning_rate: 0.1,
         batch_size: NonZeroUsize::new(32).unwrap(),
+        label_smoothing: 0.0,
     };
 
     fn backends() -> [Box<dyn Backend>; 2] {
@@ -309,6 +352,7 @@ mod tests {
         let sgd = Sgd {
             learning_rate: f32::INFINITY,
             batch_size: NonZeroUsize::new(2).unwrap(),
+            label_smoothing: 0.0,
         };
         for backend in backends() {
             let result = backend.train(&mut network.clone(), &images, &[0, 1, 2, 3], &sgd);

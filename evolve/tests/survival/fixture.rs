@@ -65,7 +65,7 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    /// The command that starts a run of five generations in `folder`.
+    /// The command that starts a run of five generations, and the polish of its front, in `folder`.
     pub(crate) fn start(&self, folder: &Path) -> Command {
         let mut command = evolve();
         command.args([
@@ -78,6 +78,9 @@ impl Bench {
             "--flatten-neurons=4",
             "--max-filters=3",
             "--batch-size=8",
+            "--polish=2",
+            "--polish-shift=1",
+            "--polish-flip=horizontal",
             "--threads=2",
         ]);
         command.arg("--data").arg(self.path("data"));

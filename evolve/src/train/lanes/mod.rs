@@ -20,6 +20,7 @@
 use exporter::dataset::Images;
 use exporter::network::Network;
 
+use super::pace::{Constant, Pace};
 use super::{Backend, Divergence, Epoch, Sgd, TrainError, check, check_finite, check_labels};
 use plan::{Plan, Purpose};
 use simd::InstructionSet;
@@ -89,6 +90,23 @@ impl Backend for Lanes {
         order: &[u32],
         sgd: &Sgd,
     ) -> Result<Epoch, TrainError> {
+        self.train_at(
+            &mut Constant(sgd.learning_rate),
+            network,
+            images,
+            order,
+            sgd,
+        )
+    }
+
+    fn train_at(
+        &self,
+        pace: &mut dyn Pace,
+        network: &mut Network,
+        images: &Images,
+        order: &[u32],
+        sgd: &Sgd,
+    ) -> Result<Epoch, TrainError> {
         let shapes = check(network, images, order)?;
         check_labels(network, images, order)?;
         let batch_size = sgd.batch_size.get().min(order.len());
@@ -105,7 +123,7 @@ impl Backend for Lanes {
             );
             workspace.load(network, images, indices);
             workspace.forward(network, Purpose::Training);
-            let score = workspace.score(&labels);
+            let score = workspace.score(&labels, sgd.label_smoothing);
             if !score.loss.is_finite() {
                 return Err(TrainError::Diverged {
                     batch,
@@ -114,8 +132,10 @@ impl Backend for Lanes {
             }
             total.loss += score.loss;
             total.correct += score.correct;
-            workspace.backward(network, sgd.learning_rate);
+            let learning_rate = pace.before_step(network);
+            workspace.backward(network, learning_rate);
             workspace.update_running(network);
+            pace.after_step(network);
         }
         check_finite(network, order.len().div_ceil(batch_size) - 1)?;
         Ok(Epoch {

@@ -13,9 +13,11 @@ pub(super) struct Score {
 
 /// Scores the first `labels.len()` lanes of `logits`, one vector per class, and replaces `logits`
 /// by the gradient of the batch's mean loss: `(softmax - target) / batch`, 0 in the other lanes.
-pub(super) fn score(logits: &mut [Vector], labels: &[u8], batch: usize) -> Score {
+/// The target is `smoothing` spread over all classes, and the rest on the label.
+pub(super) fn score(logits: &mut [Vector], labels: &[u8], batch: usize, smoothing: f32) -> Score {
     let mut score = Score::default();
     let share = 1.0 / batch as f32;
+    let everywhere = share * (smoothing / logits.len() as f32);
     for (lane, &label) in labels.iter().enumerate() {
         let label = usize::from(label);
         let mut answer = 0;
@@ -26,7 +28,11 @@ pub(super) fn score(logits: &mut [Vector], labels: &[u8], batch: usize) -> Score
         }
         score.correct += usize::from(answer == label);
         let greatest = logits[answer].0[lane];
-        let distance = greatest - logits[label].0[lane];
+        let mut distance = greatest - logits[label].0[lane];
+        if smoothing > 0.0 {
+            let sum: f32 = logits.iter().map(|logit| logit.0[lane]).sum();
+            distance += smoothing * (logits[label].0[lane] - sum / logits.len() as f32);
+        }
         let mut sum = 0.0;
         for logit in logits.iter_mut() {
             logit.0[lane] = exponential(logit.0[lane] - greatest);
@@ -34,9 +40,9 @@ pub(super) fn score(logits: &mut [Vector], labels: &[u8], batch: usize) -> Score
         }
         score.loss += f64::from(sum).ln() + f64::from(distance);
         for logit in logits.iter_mut() {
-            logit.0[lane] *= share / sum;
+            logit.0[lane] = logit.0[lane] * (share / sum) - everywhere;
         }
-        logits[label].0[lane] -= share;
+        logits[label].0[lane] -= share * (1.0 - smoothing);
     }
     for logit in logits {
         logit.0[labels.len()..].fill(0.0);
@@ -99,7 +105,7 @@ mod tests {
     fn score_of_known_logits() {
         // Softmax of (ln 1, ln 2, ln 5) is (1/8, 2/8, 5/8); the third lane holds no image.
         let mut logits = [1.0_f32, 2.0, 5.0].map(|exp| Vector([exp.ln(); LANES]));
-        let score = score(&mut logits, &[2, 0], 2);
+        let score = score(&mut logits, &[2, 0], 2, 0.0);
         assert_eq!(score.correct, 1);
         assert!((score.loss - (8.0_f64 / 5.0).ln() - 8.0_f64.ln()).abs() < 1e-6);
         for (logit, expected) in logits.iter().zip([

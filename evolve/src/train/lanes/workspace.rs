@@ -239,15 +239,15 @@ impl Workspace {
         }
     }
 
-    /// Scores the logits, which the gradient of the loss is then ready for.
-    pub(super) fn score(&mut self, labels: &[u8]) -> Score {
+    /// Scores the logits against smoothed labels, which the gradient of the loss is then ready for.
+    pub(super) fn score(&mut self, labels: &[u8], smoothing: f32) -> Score {
         let mut total = Score::default();
         for (block, labels) in labels.chunks(LANES).enumerate() {
             let logits = &self.maps[self.maps.len() - 1];
             let classes = logits.extent.vectors();
             let gradient = &mut self.gradient[block * classes..][..classes];
             gradient.copy_from_slice(logits.block(block));
-            let score = score(gradient, labels, self.images);
+            let score = score(gradient, labels, self.images, smoothing);
             total.loss += score.loss;
             total.correct += score.correct;
         }

@@ -44,6 +44,7 @@ impl Pass {
         learned: &Learned,
         images: &Images,
         indices: &[u32],
+        smoothing: f64,
     ) -> Self {
         let mut maps = vec![activations(network, images, indices)];
         let mut norms = Vec::new();
@@ -68,25 +69,31 @@ impl Pass {
             loss: 0.0,
             correct: 0,
         };
-        pass.score(network.classes.len(), &labels);
+        pass.score(network.classes.len(), &labels, smoothing);
         pass
     }
 
-    /// Softmax cross-entropy, its gradient, and the correct answers.
-    fn score(&mut self, classes: usize, labels: &[usize]) {
+    /// Softmax cross-entropy with smoothed labels, its gradient, and the correct answers.
+    fn score(&mut self, classes: usize, labels: &[usize], smoothing: f64) {
         let batch = labels.len() as f64;
         let logits = &self.maps[self.maps.len() - 1];
         for (logits, &label) in logits.chunks_exact(classes).zip(labels) {
             let greatest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let exponentials: Vec<f64> = logits.iter().map(|z| (z - greatest).exp()).collect();
             let sum: f64 = exponentials.iter().sum();
-            self.loss += (sum.ln() + greatest - logits[label]) / batch;
+            let target = |class| {
+                let on_label = if class == label { 1.0 - smoothing } else { 0.0 };
+                on_label + smoothing / classes as f64
+            };
+            let expected: f64 = logits.iter().enumerate().map(|(k, z)| target(k) * z).sum();
+            self.loss += (sum.ln() + greatest - expected) / batch;
             self.correct += usize::from(logits.iter().position(|&z| z == greatest) == Some(label));
-            self.logit_gradient
-                .extend(exponentials.iter().enumerate().map(|(class, e)| {
-                    let target = if class == label { 1.0 } else { 0.0 };
-                    (e / sum - target) / batch
-                }));
+            self.logit_gradient.extend(
+                exponentials
+                    .iter()
+                    .enumerate()
+                    .map(|(class, e)| (e / sum - target(class)) / batch),
+            );
         }
     }
 

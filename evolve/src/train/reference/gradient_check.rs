@@ -19,6 +19,7 @@ use crate::train::specimen::{self, Follow};
 const STEP: f64 = 1e-6;
 const IMAGES: usize = 3;
 const CLASSES: u16 = 3;
+const SMOOTHING: f64 = 0.1;
 
 /// A network of `ops` on 7x6x2 images, closed by a dense layer, and images for it.
 fn network_of(ops: &[(Op, Follow)]) -> (Network, Images) {
@@ -62,7 +63,8 @@ fn check_gradients(ops: &[(Op, Follow)]) {
     let (network, images) = network_of(ops);
     let shapes = network.check().unwrap();
     let indices: Vec<u32> = (0..IMAGES as u32).collect();
-    let run = |learned: &Learned| Pass::run(&network, &shapes, learned, &images, &indices);
+    let run =
+        |learned: &Learned| Pass::run(&network, &shapes, learned, &images, &indices, SMOOTHING);
     let learned = Learned::of(&network);
     let pass = run(&learned);
     let gradient = gradient(&network, &shapes, &learned, &pass);

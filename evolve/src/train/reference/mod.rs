@@ -32,7 +32,8 @@ impl Backend for Reference {
         let mut learned = Learned::of(network);
         let (mut loss, mut correct) = (0.0, 0);
         for (batch, indices) in order.chunks(sgd.batch_size.get()).enumerate() {
-            let pass = Pass::run(network, &shapes, &learned, images, indices);
+            let smoothing = sgd.label_smoothing.into();
+            let pass = Pass::run(network, &shapes, &learned, images, indices, smoothing);
             if !pass.loss.is_finite() {
                 return Err(TrainError::Diverged {
                     batch,

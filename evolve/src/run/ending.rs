@@ -1,0 +1,224 @@
+//! The end of a run: the polish of its Pareto front, and its results.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use exporter::export::{ExportError, export};
+use exporter::file::to_bytes;
+use exporter::module::rust_module;
+use exporter::network::Network;
+use exporter::write::WriteError;
+use rayon::prelude::*;
+
+use super::{Run, RunError, named};
+use crate::config::Config;
+use crate::cost::{Multiplication, multiplication_energy_reduction};
+use crate::data::Data;
+use crate::evaluate::{Arithmetic, count_correct};
+use crate::history::Event;
+use crate::polish::{Course, Polished};
+use crate::results::{PolishedLine, Report};
+use crate::search::{Member, Population, Rejection, SearchError};
+use crate::train::{Backend, TrainError};
+
+/// What is polished: the Pareto front, and the winner if another network equals it there; smallest
+/// network first.
+fn chosen(population: &Population) -> Vec<&Member> {
+    let mut chosen: Vec<&Member> = population.front.iter().collect();
+    let is_winner = |member: &&Member| {
+        population
+            .best()
+            .is_some_and(|best| best.candidate.id == member.candidate.id)
+    };
+    if !chosen.iter().any(is_winner) {
+        chosen.extend(population.best());
+    }
+    chosen.sort_by_key(|member| (member.cost.parameters, member.candidate.id));
+    chosen
+}
+
+impl<B: Backend> Run<'_, B> {
+    /// Polishes what has not been polished yet. Each network is in the journal as soon as it is
+    /// done.
+    pub(super) fn polish(&mut self) -> Result<(), RunError> {
+        let population = self.progress.population.as_ref();
+        let left: Vec<&Member> = population
+            .map_or(Vec::new(), chosen)
+            .into_iter()
+            .filter(|member| !self.progress.polished.contains_key(&member.candidate.id))
+            .collect();
+        let observer = self.session.observer;
+        observer.polish_starts(left.len());
+        let chronicle = Mutex::new(&mut self.chronicle);
+        let polish = |member: &Member| {
+            let polished = polished(member, self.session.backend, &self.data, &self.config)?;
+            let event = Event::Polished(polished);
+            {
+                let _writing = super::lock(self.session.writing);
+                super::lock(&chronicle).write(&event)?;
+            }
+            observer.candidate_done();
+            Ok(event)
+        };
+        let events: Vec<Event> = left
+            .into_par_iter()
+            .map(polish)
+            .collect::<Result<_, RunError>>()?;
+        events.iter().try_for_each(|event| self.replay(event))
+    }
+
+    /// The winner's and the polished networks' files, and the only look at Dval.
+    pub(super) fn write_results(self) -> Result<(Report, Duration), RunError> {
+        let population = self.progress.population.as_ref();
+        let population = population.ok_or(SearchError::NoCandidates)?;
+        let winner = population.best().ok_or(SearchError::NoCandidates)?;
+        let network = named(winner, &self.data.name, self.config.seed);
+        let product = self.product();
+        let blob = export(&network, product)?.blob;
+        let model = blob
+            .model()
+            .map_err(|error| ExportError::Write(WriteError::Refused(error)))?;
+        self.folder.put("winner.network", &to_bytes(&network))?;
+        self.folder.put("winner.q88", blob.as_bytes())?;
+        let module = rust_module(&network, &model, blob.as_bytes(), "winner.q88");
+        self.folder.put("winner.rs", module.as_bytes())?;
+
+        let chosen: Vec<(&Member, &Polished)> = chosen(population)
+            .into_iter()
+            .filter_map(|member| {
+                let polished = self.progress.polished.get(&member.candidate.id)?;
+                Some((member, polished))
+            })
+            .collect();
+        if !chosen.is_empty() {
+            self.write_polished(&chosen)?;
+        }
+
+        let Data {
+            name,
+            train,
+            test,
+            validation,
+            ..
+        } = self.data;
+        let images = [train.len(), test.len(), validation.count()];
+        let validation = validation.open();
+        let accuracy = |network: &Network, arithmetic| -> Result<f64, RunError> {
+            let backend = self.session.backend;
+            let correct = count_correct(network, &validation, arithmetic, backend)?;
+            Ok(correct as f64 / validation.len() as f64)
+        };
+        let polished = chosen.into_par_iter().map(|(member, polished)| {
+            let arithmetic = self.config.arithmetic;
+            Ok(PolishedLine {
+                id: polished.id,
+                parameters: member.cost.parameters,
+                test_accuracy: member.candidate.accuracy,
+                polished_test_accuracy: polished.accuracy,
+                validation_accuracy: accuracy(&member.individual.network, arithmetic)?,
+                polished_validation_accuracy: match polished.rejection {
+                    None => accuracy(&polished.network, arithmetic)?,
+                    Some(_) => 0.0,
+                },
+                rejection: polished.rejection,
+            })
+        });
+        let polished: Vec<PolishedLine> = polished.collect::<Result<_, RunError>>()?;
+        let rejections = &self.progress.rejections;
+        let count = |rejection| rejections.get(&rejection).copied().unwrap_or(0);
+        let multiplication = match self.config.arithmetic {
+            Arithmetic::Fixed(_) => Multiplication::Fixed16,
+            Arithmetic::Float => Multiplication::Float32,
+        };
+        let report = Report {
+            data: name,
+            images,
+            seed: self.config.seed,
+            generations: population.generation,
+            candidates: self.progress.candidates,
+            diverged: count(Rejection::Diverged),
+            overflowed: count(Rejection::Overflow),
+            constant: count(Rejection::Constant),
+            front: population.front.len(),
+            winner: winner.candidate,
+            validation_accuracy_f32: accuracy(&network, Arithmetic::Float)?,
+            validation_accuracy_fixed: accuracy(&network, Arithmetic::Fixed(product))?,
+            macs: model.macs(),
+            flash_bytes: blob.as_bytes().len(),
+            arena_bytes: model.arena_bytes(),
+            reference_parameters: population.reference_parameters,
+            multiplication_energy_reduction: multiplication_energy_reduction(
+                population.reference_parameters,
+                winner.cost.parameters,
+                multiplication,
+            ),
+            polished,
+        };
+        self.folder.put_json("report.json", &report)?;
+        let timing = serde_json::json!({ "seconds": self.progress.seconds });
+        self.folder.put_json("timing.json", &timing)?;
+        Ok((report, Duration::from_secs_f64(self.progress.seconds)))
+    }
+
+    fn write_polished(&self, chosen: &[(&Member, &Polished)]) -> Result<(), RunError> {
+        let mut ids = BTreeSet::new();
+        for (member, polished) in chosen {
+            let mut network = named(member, &self.data.name, self.config.seed);
+            network.layers.clone_from(&polished.network.layers);
+            network.provenance += &format!(
+                ", {:.2} % polished for {} epochs",
+                100.0 * polished.accuracy,
+                self.config.settings.polish.epochs
+            );
+            self.folder
+                .put_network("polished", polished.id, &network, self.product())?;
+            ids.insert(polished.id);
+        }
+        Ok(self.folder.keep_networks("polished", &ids)?)
+    }
+}
+
+/// One network's polish.
+fn polished(
+    member: &Member,
+    backend: &impl Backend,
+    data: &Data,
+    config: &Config,
+) -> Result<Polished, RunError> {
+    let id = member.candidate.id;
+    let settings = &config.settings;
+    let course = Course {
+        backend,
+        images: &data.train,
+        polish: settings.polish,
+        batch_size: NonZeroUsize::new(settings.batch_size).unwrap_or(NonZeroUsize::MIN),
+        seed: config.seed,
+    };
+    let mut network = member.individual.network.clone();
+    let rejected = |network, rejection| Polished {
+        id,
+        network,
+        accuracy: 0.0,
+        rejection: Some(rejection),
+    };
+    match course.train(id, &mut network, |_, _| ()) {
+        Ok(()) => {}
+        Err(TrainError::Diverged { .. }) => {
+            let before = member.individual.network.clone();
+            return Ok(rejected(before, Rejection::Diverged));
+        }
+        Err(source) => return Err(RunError::Polish { id, source }),
+    }
+    match count_correct(&network, &data.test, config.arithmetic, backend) {
+        Ok(correct) => Ok(Polished {
+            id,
+            network,
+            accuracy: correct as f64 / data.test.len() as f64,
+            rejection: None,
+        }),
+        Err(error) if error.is_overflow() => Ok(rejected(network, Rejection::Overflow)),
+        Err(error) => Err(error.into()),
+    }
+}
