@@ -21,6 +21,7 @@ pub mod journal;
 pub mod mutate;
 pub mod options;
 pub mod repair;
+pub mod report;
 pub mod results;
 pub mod run;
 pub mod search;
