@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// How often the time left is shown anew while a candidate is in training.
 const TICK: Duration = Duration::from_millis(500);
 
-const TEMPLATE: &str = "{msg}\n{bar:40.blue} {pos}/{len} candidates{pace}";
+const TEMPLATE: &str = "{msg}\n{bar:24.blue} {pos}/{len} candidates{pace}";
 
 /// Shows a run on standard error.
 #[derive(Debug)]
@@ -109,6 +109,10 @@ impl Observer for Terminal {
         let done = u64::from(generation - 1) * candidates as u64;
         self.start.get_or_init(|| {
             self.bar.set_position(done);
+            if done > 0 {
+                let message = format!("going on with generation {generation}");
+                self.bar.set_message(message);
+            }
             Start {
                 time: Instant::now(),
                 candidates: done,

@@ -28,6 +28,9 @@ pub(super) struct Course {
     pub(super) result: Option<Report>,
 }
 
+/// Candidates with their generations, by id.
+pub(super) type Ancestry<'c> = HashMap<u64, (&'c Generation, &'c Summary)>;
+
 /// One generation.
 #[derive(Clone, Debug)]
 pub(super) struct Generation {
@@ -109,7 +112,7 @@ impl Course {
     }
 
     /// All candidates by their ids.
-    pub(super) fn by_id(&self) -> HashMap<u64, (&Generation, &Summary)> {
+    pub(super) fn by_id(&self) -> Ancestry<'_> {
         self.candidates()
             .map(|(generation, summary)| (summary.candidate.id, (generation, summary)))
             .collect()

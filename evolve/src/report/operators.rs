@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use maud::{Markup, html};
 
-use super::course::Course;
+use super::course::{Ancestry, Course};
 use super::numbers::points;
 use crate::individual::Birth;
 use crate::mutate::{Mutation, MutationOperator};
@@ -70,7 +70,8 @@ impl Tally {
 
 /// The table of all variations.
 pub(super) fn operators(course: &Course) -> Markup {
-    let tallies = Variation::all().map(|variation| (variation, tally(course, variation)));
+    let by_id = course.by_id();
+    let tallies = Variation::all().map(|variation| (variation, tally(course, &by_id, variation)));
     html! {
         p {
             "A child is compared with the parent that it continues, which was trained once less. "
@@ -113,8 +114,7 @@ fn share(part: usize, whole: usize) -> Markup {
     }
 }
 
-fn tally(course: &Course, variation: Variation) -> Tally {
-    let by_id = course.by_id();
+fn tally(course: &Course, by_id: &Ancestry<'_>, variation: Variation) -> Tally {
     let mut tally = Tally::default();
     for (generation, child) in course.candidates() {
         if generation.line.generation < 2 {

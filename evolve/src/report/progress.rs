@@ -14,9 +14,10 @@ pub(super) fn progress(course: &Course) -> Markup {
     html! {
         p {
             "Every dot is a candidate, trained in its generation and evaluated on Dtest; the "
-            "initial population is evaluated untrained. Below an accuracy of "
-            (percent(course.config.settings.min_accuracy)) " (a_min of equation 1) fitness is 0, "
-            "which is not drawn."
+            "initial population is evaluated untrained. Fitness is 0, and not drawn, below an "
+            "accuracy of " (percent(course.config.settings.min_accuracy)) " (a_min of equation 1). "
+            "Accuracies are spaced by the logarithm of the error: from 90 % to 99 % is as far as "
+            "from 0 % to 90 %."
         }
         div.charts {
             (fitness(course)) (accuracy(course)) (parameters(course))
@@ -40,7 +41,7 @@ fn fitness(course: &Course) -> Markup {
         series.points.retain(|&(_, fitness)| fitness > 0.0);
     }
     let axis = Axis::linear("fitness", values(&series));
-    chart(course, axis, series).figure("Fitness (equation 1)")
+    chart(course, axis, series).figure("Fitness")
 }
 
 fn accuracy(course: &Course) -> Markup {
@@ -56,7 +57,7 @@ fn accuracy(course: &Course) -> Markup {
     );
     let series = vec![cloud, best, fittest];
     let axis = Axis::accuracy("accuracy on Dtest", values(&series));
-    chart(course, axis, series).figure("Accuracy, spaced by the logarithm of the error")
+    chart(course, axis, series).figure("Accuracy")
 }
 
 fn parameters(course: &Course) -> Markup {
@@ -66,7 +67,7 @@ fn parameters(course: &Course) -> Markup {
     });
     let series = vec![cloud, fittest];
     let axis = Axis::log("parameters", values(&series));
-    chart(course, axis, series).figure("Parameters, on a logarithmic axis")
+    chart(course, axis, series).figure("Parameters")
 }
 
 fn chart(course: &Course, y: Axis, series: Vec<Series>) -> Chart {
