@@ -10,7 +10,7 @@ use exporter::network::Network;
 use exporter::verify::argmax;
 use exporter::write::WriteError;
 use runtime_nostd::q8_8::Product;
-use runtime_nostd::{InferError, Model};
+use runtime_nostd::{Batch, InferError, Model};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -79,12 +79,10 @@ pub fn count_correct(
 /// # Errors
 /// The images do not have the model's input shape.
 pub fn count_correct_blob(model: &Model<'_>, images: &Images) -> Result<usize, InferError> {
-    let mut scratch = vec![0; model.arena_bytes() / 4];
     let mut correct = 0;
-    for index in 0..images.len() {
-        let class = model.classify(&mut scratch, images.pixels(index))?;
-        correct += usize::from(class == images.label(index));
-    }
+    Batch::new(model).infer(images.iter(), |index, logits| {
+        correct += usize::from(logits.class() == images.label(index));
+    })?;
     Ok(correct)
 }
 

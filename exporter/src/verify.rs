@@ -1,6 +1,6 @@
 //! Float against fixed point, image by image.
 
-use runtime_nostd::{InferError, Model};
+use runtime_nostd::{Batch, InferError, Model};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -90,11 +90,9 @@ pub fn verify(
     if images.is_empty() {
         return Err(VerifyError::NoImages);
     }
-    let mut scratch = vec![0; model.arena_bytes() / 4];
     let mut found = Verification::default();
-    for index in 0..images.len() {
+    Batch::new(model).infer(images.iter(), |index, logits| {
         let logits_f32 = forward.logits(images.pixels(index));
-        let logits = model.infer(&mut scratch, images.pixels(index))?;
         let class_f32 = argmax(&logits_f32);
         found.images += 1;
         found.correct_f32 += usize::from(class_f32 == images.label(index));
@@ -105,7 +103,7 @@ pub fn verify(
             let difference = (f64::from(raw) / scale - f64::from(value)).abs();
             found.largest_difference = found.largest_difference.max(difference);
         }
-    }
+    })?;
     Ok(found)
 }
 

@@ -21,14 +21,20 @@
 //! FORMAT.md specifies the blob and the arithmetic.
 #![no_std]
 
+#[cfg(feature = "std")]
+extern crate std;
+
 #[cfg(target_endian = "big")]
 compile_error!("parameters are read in place and are little-endian");
 
 mod arena;
+#[cfg(feature = "std")]
+mod batch;
 pub mod blob;
 mod bound;
 pub mod chain;
 mod error;
+mod executor;
 pub mod geometry;
 mod kernels;
 mod logits;
@@ -41,6 +47,8 @@ mod schedule;
 mod scratch;
 mod session;
 
+#[cfg(feature = "std")]
+pub use batch::{Batch, InstructionSet};
 pub use chain::{Chain, arena_bytes};
 pub use error::{InferError, ParseError};
 pub use logits::Logits;
