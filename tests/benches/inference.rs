@@ -117,10 +117,9 @@ fn inference(criterion: &mut Criterion) {
             let mut batch = Batch::with(&model, instructions);
             group.bench_function(format!("Q8.8 {}", instructions.name()), |bencher| {
                 bencher.iter(|| {
-                    let each = |_, logits| {
-                        black_box(logits);
-                    };
-                    batch.infer(images.iter(), each).expect("the images fit");
+                    batch
+                        .infer(images.iter(), |_, logits| _ = black_box(logits))
+                        .expect("the images fit");
                 });
             });
         }

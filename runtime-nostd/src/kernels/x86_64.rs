@@ -12,6 +12,8 @@
 //! Every sum is exact, and `Model::parse` has proved that it fits: any order of the terms gives the
 //! bits of the scalar kernels.
 #![allow(unsafe_code)]
+// Indexed loops, not iterators: they need no inlining to leave the accumulators in registers.
+#![allow(clippy::needless_range_loop)]
 
 use core::arch::x86_64::*;
 use std::arch::is_x86_feature_detected;
@@ -478,37 +480,36 @@ impl<'a, 'o> Conv<'a, 'o> {
         // row the windows of all columns have `pairs` pairs.
         unsafe {
             let mut sums = [[V::splat(0); COLUMNS]; FILTERS];
-            for (sums, &bias) in sums.iter_mut().zip(bias) {
-                *sums = [V::splat(bias); COLUMNS];
+            for filter in 0..FILTERS {
+                sums[filter] = [V::splat(bias[filter]); COLUMNS];
             }
-            let weights = self
-                .row
-                .filters
-                .weights
-                .as_ptr()
-                .add(group_weights + skipped);
+            let weights = self.row.filters.weights.as_ptr();
+            let weights = weights.add(group_weights + skipped);
             let mut weights = weights.cast::<[[i16; 2]; FILTERS]>();
             for row in &self.windows {
                 let mut window = row.as_ptr().add(first * step);
                 for _ in 0..pairs {
                     let mut activations = [V::neighbors(window); COLUMNS];
-                    for (column, pair) in activations.iter_mut().enumerate().skip(1) {
-                        *pair = V::neighbors(window.add(column * step));
+                    for column in 1..COLUMNS {
+                        activations[column] = V::neighbors(window.add(column * step));
                     }
-                    for (sums, &weights) in sums.iter_mut().zip(&weights.read()) {
-                        let weights = V::weights(weights);
-                        for (sum, &pair) in sums.iter_mut().zip(&activations) {
-                            *sum = P::add::<V>(*sum, pair, weights);
+                    let pair_weights = &*weights;
+                    for filter in 0..FILTERS {
+                        let weights = V::weights(pair_weights[filter]);
+                        for column in 0..COLUMNS {
+                            let sum = &mut sums[filter][column];
+                            *sum = P::add::<V>(*sum, activations[column], weights);
                         }
                     }
                     window = window.add(2);
                     weights = weights.add(1);
                 }
             }
+            let out = self.out[first * packing.filters + filter..].as_mut_ptr();
             for column in 0..COLUMNS {
-                let pixel = &mut self.out[(first + column) * packing.filters + filter..];
-                for (stored, sums) in pixel.iter_mut().zip(&sums) {
-                    *stored = V::store(sums[column], self.row.store);
+                for filter in 0..FILTERS {
+                    let sums = sums[filter][column];
+                    *out.add(column * packing.filters + filter) = V::store(sums, self.row.store);
                 }
             }
         }
@@ -657,19 +658,19 @@ impl<'a, 's> Dense<'a, 's> {
         // SAFETY: the caller's promise; the row has two activations for each pair of weights.
         unsafe {
             let mut sums = [V::splat(0); FILTERS];
-            for (sum, stored) in sums.iter_mut().zip(&*stored) {
-                *sum = V::load(stored);
+            for filter in 0..FILTERS {
+                sums[filter] = V::load(&stored[filter]);
             }
             let mut activations = self.row.as_ptr();
             for weights in weights {
                 let pair = V::neighbors(activations);
-                for (sum, &weights) in sums.iter_mut().zip(weights) {
-                    *sum = P::add::<V>(*sum, pair, V::weights(weights));
+                for filter in 0..FILTERS {
+                    sums[filter] = P::add::<V>(sums[filter], pair, V::weights(weights[filter]));
                 }
                 activations = activations.add(2);
             }
-            for (stored, &sum) in stored.iter_mut().zip(&sums) {
-                *stored = V::unload(sum);
+            for filter in 0..FILTERS {
+                stored[filter] = V::unload(sums[filter]);
             }
         }
     }
