@@ -18,8 +18,6 @@
 use core::arch::x86_64::*;
 use std::arch::is_x86_feature_detected;
 
-use heapless::Vec;
-
 use super::Kernels;
 use super::scalar::{ConvRow, DepthwiseRow, Filters, Rows};
 use crate::blob::GROUP;
@@ -413,19 +411,26 @@ unsafe fn swap_middle([a, b]: [__m256i; 2]) -> [__m256i; 2] {
     }
 }
 
-/// The most rows of a window.
-const MAX_KERNEL_H: usize = u8::MAX as usize;
+/// Whether `reach` elements follow the start of every row.
+fn has_reach(rows: Rows<'_, Activation>, reach: usize) -> bool {
+    let last_slot = rows.capacity.saturating_sub(1) * rows.row_elements;
+    rows.first < rows.capacity
+        && rows.count <= rows.capacity
+        && last_slot + reach <= rows.buffer.len()
+}
 
-/// The first columns' windows in every row of the map under them.
-type WindowRows<'a> = Vec<&'a [Activation], MAX_KERNEL_H>;
-
-/// The rows, if every one has at least `reach` elements.
-fn window_rows(rows: Rows<'_, Activation>, reach: usize) -> Option<WindowRows<'_>> {
-    let mut windows = Vec::new();
-    for row in rows.iter().filter(|row| row.len() >= reach) {
-        windows.push(row).ok()?;
-    }
-    (windows.len() == rows.count).then_some(windows)
+/// The elements of the buffer at which its rows start, top to bottom.
+#[inline(always)]
+fn row_starts(rows: Rows<'_, Activation>) -> impl Iterator<Item = usize> {
+    let behind_last = rows.first + rows.count;
+    (rows.first..behind_last).map(move |slot| {
+        let slot = if slot < rows.capacity {
+            slot
+        } else {
+            slot - rows.capacity
+        };
+        slot * rows.row_elements
+    })
 }
 
 /// Whether bias and weights are as long as the packing says.
@@ -434,12 +439,11 @@ fn is_complete(filters: Filters<'_>) -> bool {
         && filters.weights.len() >= filters.packing.stored_weights()
 }
 
-/// One output row of a convolution. Every window of `columns` columns lies in every row of
-/// `windows`, every filter has as many kernel rows behind the skipped ones, and `out` is
+/// One output row of a convolution. Every row of the map under the windows has those of `columns`
+/// columns, every filter has as many kernel rows behind the skipped ones, and `out` is
 /// `[columns, filters]`.
 struct Conv<'a, 'o> {
     row: ConvRow<'a, Activation>,
-    windows: WindowRows<'a>,
     columns: usize,
     out: &'o mut [Activation],
 }
@@ -449,14 +453,9 @@ impl<'a, 'o> Conv<'a, 'o> {
         let packing = row.filters.packing;
         let columns = out.len().checked_div(packing.filters)?;
         let reach = columns.checked_sub(1)? * row.step + packing.stored_row();
-        let windows = window_rows(row.rows, reach)?;
-        let fits = row.skipped_kernel_rows + windows.len() <= packing.rows;
-        (fits && is_complete(row.filters)).then_some(Self {
-            row,
-            windows,
-            columns,
-            out,
-        })
+        let fits =
+            has_reach(row.rows, reach) && row.skipped_kernel_rows + row.rows.count <= packing.rows;
+        (fits && is_complete(row.filters)).then_some(Self { row, columns, out })
     }
 
     /// One group of filters over `COLUMNS` columns from `first` on.
@@ -476,7 +475,7 @@ impl<'a, 'o> Conv<'a, 'o> {
         let skipped = self.row.skipped_kernel_rows * packing.stored_row() * FILTERS;
         let bias = &self.row.filters.bias[filter..][..FILTERS];
         // SAFETY: the group's weights lie behind those of the groups before it, complete; they are
-        // `[rows][pairs][FILTERS][2]`, and there are skipped rows and `windows.len()` more. In every
+        // `[rows][pairs][FILTERS][2]`, and there are skipped rows and `rows.count` more. In every
         // row the windows of all columns have `pairs` pairs.
         unsafe {
             let mut sums = [[V::splat(0); COLUMNS]; FILTERS];
@@ -486,8 +485,8 @@ impl<'a, 'o> Conv<'a, 'o> {
             let weights = self.row.filters.weights.as_ptr();
             let weights = weights.add(group_weights + skipped);
             let mut weights = weights.cast::<[[i16; 2]; FILTERS]>();
-            for row in &self.windows {
-                let mut window = row.as_ptr().add(first * step);
+            for start in row_starts(self.row.rows) {
+                let mut window = self.row.rows.buffer.as_ptr().add(start + first * step);
                 for _ in 0..pairs {
                     let mut activations = [V::neighbors(window); COLUMNS];
                     for column in 1..COLUMNS {
@@ -561,7 +560,6 @@ impl Kernel for Conv<'_, '_> {
 /// One output row of a depthwise convolution, with the lengths of [`Conv`].
 struct Depthwise<'a, 'o> {
     row: DepthwiseRow<'a, Activation>,
-    windows: WindowRows<'a>,
     out: &'o mut [Activation],
 }
 
@@ -570,9 +568,9 @@ impl<'a, 'o> Depthwise<'a, 'o> {
         let packing = row.filters.packing;
         let columns = out.len().checked_div(packing.filters)?;
         let reach = columns.checked_sub(1)? * row.step + packing.row_elements * packing.filters;
-        let windows = window_rows(row.rows, reach)?;
-        let fits = row.skipped_kernel_rows + windows.len() <= packing.rows;
-        (fits && is_complete(row.filters)).then_some(Self { row, windows, out })
+        let fits =
+            has_reach(row.rows, reach) && row.skipped_kernel_rows + row.rows.count <= packing.rows;
+        (fits && is_complete(row.filters)).then_some(Self { row, out })
     }
 }
 
@@ -591,8 +589,10 @@ impl Kernel for Depthwise<'_, '_> {
                     // from the column's first on.
                     pixel[channel] = unsafe {
                         let mut sums = V::splat(bias);
-                        for (row, weights) in self.windows.iter().zip(weights.chunks(row_weights)) {
-                            let window = row.as_ptr().add(column * self.row.step + channel);
+                        let starts = row_starts(self.row.rows);
+                        for (start, weights) in starts.zip(weights.chunks(row_weights)) {
+                            let start = start + column * self.row.step + channel;
+                            let window = self.row.rows.buffer.as_ptr().add(start);
                             let weight = |tap: usize| weights[tap * (row_weights / taps) + member];
                             for tap in (0..taps).step_by(2) {
                                 let even = window.add(tap * channels);
