@@ -7,14 +7,16 @@
 use std::vec;
 use std::vec::Vec;
 
-use crate::error::InferError;
-use crate::executor::Executor;
 #[cfg(target_arch = "x86_64")]
-use crate::kernels::x86_64::{IMAGES, SideBySide};
+use crate::{
+    executor::Executor,
+    kernels::x86_64::{IMAGES, SideBySide},
+    session::check_length,
+};
+
+use crate::error::InferError;
 use crate::logits::Logits;
 use crate::model::{DEFAULT_LAYERS, Model};
-#[cfg(target_arch = "x86_64")]
-use crate::session::check_length;
 
 /// What computes a [`Batch`]: an instruction set that this machine has. All give the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +79,6 @@ pub struct Batch<'m, 'a, const LAYERS: usize = DEFAULT_LAYERS> {
     model: &'m Model<'a, LAYERS>,
     instructions: InstructionSet,
     arena: AlignedWords,
-    /// Of one image.
-    logits: Vec<i32>,
 }
 
 impl<'m, 'a, const LAYERS: usize> Batch<'m, 'a, LAYERS> {
@@ -93,7 +93,6 @@ impl<'m, 'a, const LAYERS: usize> Batch<'m, 'a, LAYERS> {
             model,
             instructions,
             arena: AlignedWords::new(model.arena_words * instructions.images()),
-            logits: vec![0; model.classes()],
         }
     }
 
@@ -127,6 +126,8 @@ impl<'m, 'a, const LAYERS: usize> Batch<'m, 'a, LAYERS> {
         images: impl IntoIterator<Item = &'i [u8]>,
         mut each: impl FnMut(usize, Logits<'_>),
     ) -> Result<(), InferError> {
+        let input = self.model.input();
+        let mut logits = vec![0; self.model.classes()];
         let mut images = images.into_iter();
         let mut next = 0;
         loop {
@@ -135,27 +136,29 @@ impl<'m, 'a, const LAYERS: usize> Batch<'m, 'a, LAYERS> {
                 return Ok(());
             };
             for image in &block {
-                check_length(image, self.model.input().elements())?;
+                check_length(image, input.elements())?;
             }
             // Lanes without an image repeat the last one.
             let mut lanes = [last; IMAGES];
             for (lane, &image) in lanes.iter_mut().zip(&block) {
                 *lane = image;
             }
+            let mut rows = lanes.map(|image| image.chunks_exact(input.row_elements().max(1)));
             let (words, _) = self.arena.words().as_chunks_mut();
             let mut executor = Executor::new(self.model, words, vectors);
             while executor.rows_left() > 0 {
-                executor.push(lanes.map(|image| executor.next_row(image)));
+                let next_rows = rows.each_mut().map(|rows| rows.next().unwrap_or(&[]));
+                executor.push(next_rows);
                 while let Some(step) = executor.next_step() {
                     executor.run(step);
                 }
             }
             for lane in 0..block.len() {
-                for (logit, lanes) in self.logits.iter_mut().zip(executor.logits()) {
+                for (logit, lanes) in logits.iter_mut().zip(executor.logits()) {
                     *logit = lanes[lane];
                 }
-                let logits = Logits::new(&self.logits, self.model.logit_frac_bits());
-                each(next, logits);
+                let frac_bits = self.model.logit_frac_bits();
+                each(next, Logits::new(&logits, frac_bits));
                 next += 1;
             }
         }

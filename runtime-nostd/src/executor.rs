@@ -61,14 +61,6 @@ where
         usize::from(self.model.input().height.saturating_sub(self.cursor.pushed))
     }
 
-    /// The row of a whole image that is to be pushed next.
-    #[cfg(feature = "std")]
-    pub(crate) fn next_row<'i>(&self, pixels: &'i [u8]) -> &'i [u8] {
-        let elements = self.model.input().row_elements();
-        let start = usize::from(self.cursor.pushed) * elements;
-        pixels.get(start..start + elements).unwrap_or(&[])
-    }
-
     /// Stores the next row of every image, `[width, channels]`. The steps that it makes possible
     /// follow.
     pub(crate) fn push(&mut self, images: [&[u8]; IMAGES]) {

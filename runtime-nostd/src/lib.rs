@@ -18,6 +18,9 @@
 //! # }
 //! ```
 //!
+//! The feature `std` is for hosts: `Batch` takes the same blob, plan and schedule, and computes many
+//! images at a time, in the same bits, with the vectors of the machine.
+//!
 //! FORMAT.md specifies the blob and the arithmetic.
 #![no_std]
 
