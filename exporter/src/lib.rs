@@ -1,6 +1,6 @@
 //! From a trained f32 network to the blob that `runtime-nostd` executes.
 //!
-//! A [`network::Network`] is folded ([`fold`]), quantized ([`quantize`]) and written ([`write`]); the
+//! A [`network::Network`] is folded ([`fold`]), quantized ([`quantize`]) and written ([`mod@write`]); the
 //! writer has the runtime itself parse what it wrote. [`export`] does all three.
 
 pub mod cuts;

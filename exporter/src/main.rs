@@ -157,6 +157,7 @@ fn run_verify(path: &Path, network: &Path, data: Option<&Path>) -> Result<(), Bo
         correct_fixed,
         agreeing,
         largest_difference,
+        stores,
     } = found;
     let percent = |count: usize| 100.0 * count as f64 / images as f64;
     println!("{}: {images} test images", data.name);
@@ -164,6 +165,15 @@ fn run_verify(path: &Path, network: &Path, data: Option<&Path>) -> Result<(), Bo
     println!("fixed point {:6.2} % correct", percent(correct_fixed));
     println!("agreement   {:6.2} %", percent(agreeing));
     println!("largest difference of a logit: {largest_difference:.4}");
+    for (layer, stores) in stores.iter().enumerate().filter(|(_, s)| s.saturated > 0) {
+        println!(
+            "layer {layer}: {} of {} activations saturated",
+            stores.saturated, stores.activations
+        );
+    }
+    if stores.iter().all(|stores| stores.saturated == 0) {
+        println!("no activation saturated");
+    }
     Ok(())
 }
 

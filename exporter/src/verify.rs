@@ -1,6 +1,6 @@
 //! Float against fixed point, image by image.
 
-use runtime_nostd::{Batch, InferError, Model};
+use runtime_nostd::{InferError, Model, Observer, Row};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -9,7 +9,7 @@ use crate::forward::Forward;
 use crate::network::{Network, NetworkError};
 
 /// What a comparison over a set of images found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Verification {
     /// Images compared.
     pub images: usize,
@@ -21,6 +21,31 @@ pub struct Verification {
     pub agreeing: usize,
     /// Greatest difference between a logit in f32 and in fixed point.
     pub largest_difference: f64,
+    /// One entry for each layer but the last, which stores nothing.
+    pub stores: Vec<Stores>,
+}
+
+/// What a layer stored, over all images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stores {
+    /// Activations stored.
+    pub activations: u64,
+    /// Those at an end of Q8.8's range, which were, or might as well have been, saturated.
+    pub saturated: u64,
+}
+
+/// Counts what every layer stores.
+struct StoreCounter<'c>(&'c mut [Stores]);
+
+impl Observer for StoreCounter<'_> {
+    fn row(&mut self, row: Row<'_>) {
+        if let Some(stores) = self.0.get_mut(row.layer) {
+            stores.activations += row.activations.len() as u64;
+            let ends = [i16::MIN, i16::MAX];
+            let saturated = row.activations.iter().filter(|raw| ends.contains(raw));
+            stores.saturated += saturated.count() as u64;
+        }
+    }
 }
 
 /// Why a comparison is impossible.
@@ -90,9 +115,16 @@ pub fn verify(
     if images.is_empty() {
         return Err(VerifyError::NoImages);
     }
-    let mut found = Verification::default();
-    Batch::new(model).infer(images.iter(), |index, logits| {
+    let mut scratch = vec![0; model.arena_bytes() / 4];
+    let mut found = Verification {
+        stores: vec![Stores::default(); model.layers().len().saturating_sub(1)],
+        ..Verification::default()
+    };
+    for index in 0..images.len() {
         let logits_f32 = forward.logits(images.pixels(index));
+        let pixels = images.pixels(index);
+        let logits =
+            model.infer_with(&mut scratch, pixels, &mut StoreCounter(&mut found.stores))?;
         let class_f32 = argmax(&logits_f32);
         found.images += 1;
         found.correct_f32 += usize::from(class_f32 == images.label(index));
@@ -103,7 +135,7 @@ pub fn verify(
             let difference = (f64::from(raw) / scale - f64::from(value)).abs();
             found.largest_difference = found.largest_difference.max(difference);
         }
-    })?;
+    }
     Ok(found)
 }
 
@@ -116,4 +148,63 @@ pub fn argmax(logits: &[f32]) -> usize {
         }
     }
     best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::export;
+    use crate::network::{Input, Layer, Parameters};
+    use runtime_nostd::geometry::{Activation, Op, Shape};
+    use runtime_nostd::q8_8::Product;
+
+    /// One pixel plus `bias`, against 0: class 1 if that is positive.
+    fn network(bias: f32) -> Network {
+        let dense = |outputs, activation, weights: &[f32], bias: &[f32]| Layer {
+            op: Op::Dense { outputs },
+            activation,
+            parameters: Some(Parameters {
+                weights: weights.to_vec(),
+                bias: bias.to_vec(),
+                norm: None,
+            }),
+        };
+        Network {
+            input: Input {
+                shape: Shape::new(1, 1, 1),
+                zero: vec![0],
+            },
+            layers: vec![
+                dense(1, Activation::Relu, &[1.0], &[bias]),
+                dense(2, Activation::Linear, &[0.0, 1.0], &[0.0; 2]),
+            ],
+            classes: vec!["dark".into(), "light".into()],
+            provenance: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_saturates_is_counted() {
+        let images = Images::new(Shape::new(1, 1, 1), vec![0, 255, 128], vec![0, 1, 0]);
+        let verified = |bias| {
+            let network = network(bias);
+            let blob = export(&network, Product::Exact).unwrap().blob;
+            verify(&blob.model().unwrap(), &network, &images).unwrap()
+        };
+        let stores = |saturated| {
+            vec![Stores {
+                activations: 3,
+                saturated,
+            }]
+        };
+        let inside = verified(0.0);
+        let correct = (inside.correct_f32, inside.correct_fixed, inside.agreeing);
+        assert_eq!(correct, (2, 2, 3));
+        assert_eq!(inside.stores, stores(0));
+        assert!(inside.largest_difference < 1.0 / 256.0);
+        // 128 / 256 and 255 / 256 more than 127.5 are beyond Q8.8's 127.996.
+        let beyond = verified(127.5);
+        assert_eq!(beyond.stores, stores(2));
+        assert!((beyond.largest_difference - 0.5).abs() < 0.01);
+    }
 }

@@ -46,6 +46,11 @@ impl Blob {
         &bytemuck::cast_slice(&self.words)[..self.bytes]
     }
 
+    /// The bytes, to change them.
+    pub fn as_bytes_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.bytes]
+    }
+
     /// The checked network in these bytes.
     ///
     /// # Errors
@@ -106,10 +111,10 @@ pub fn write(network: &FixedNetwork) -> Result<Blob, WriteError> {
     write_with_cuts(network, &cuts)
 }
 
-/// As [`write`], cutting the chain behind the layers `cuts`.
+/// As [`write()`], cutting the chain behind the layers `cuts`.
 ///
 /// # Errors
-/// As [`write`], or the chain cannot be cut there.
+/// As [`write()`], or the chain cannot be cut there.
 pub fn write_with_cuts(network: &FixedNetwork, cuts: &[usize]) -> Result<Blob, WriteError> {
     let mut chain = Chain::new(network.input.shape);
     let mut records = Vec::new();

@@ -68,6 +68,11 @@ impl Chain {
         }
     }
 
+    /// Multiply-accumulates of one inference, padding included.
+    pub fn macs(&self) -> u64 {
+        self.layers[..self.length].iter().map(Layer::macs).sum()
+    }
+
     /// Bytes of scratch memory that the chain needs if it is cut behind the layers `cuts`.
     ///
     /// # Errors

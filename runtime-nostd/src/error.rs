@@ -42,7 +42,8 @@ pub enum ParseError {
     },
     /// The blob does not lie at a multiple of [`ALIGNMENT`].
     Misaligned,
-    /// Offsets and lengths in the prefix contradict each other.
+    /// Offsets and lengths, in the prefix or in the sections behind the parameters, contradict each
+    /// other.
     Sections,
     /// A record is malformed, or of a kind this runtime does not know.
     Records,
@@ -135,7 +136,7 @@ impl fmt::Display for ParseError {
                 "blob must lie at a multiple of {ALIGNMENT} bytes: use the exported Rust module or \
                  align the buffer"
             ),
-            Self::Sections => f.write_str("offsets in the blob's prefix contradict each other"),
+            Self::Sections => f.write_str("offsets and lengths in the blob contradict each other"),
             Self::Records => {
                 f.write_str("a record is malformed or of a kind unknown to this runtime")
             }
@@ -211,3 +212,38 @@ impl fmt::Display for InferError {
 }
 
 impl core::error::Error for InferError {}
+
+/// Why [`Model::self_test`](crate::Model::self_test) fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SelfTestError {
+    /// The blob has no golden vectors.
+    NoVectors,
+    /// The golden vectors have not the length that they say, or that the network needs.
+    Malformed,
+    /// The scratch memory is too small.
+    Infer(InferError),
+    /// This machine computes other logits than the one that exported the blob.
+    Differs {
+        /// The golden image, from 0.
+        image: usize,
+    },
+}
+
+impl fmt::Display for SelfTestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoVectors => {
+                f.write_str("the blob has no golden vectors: export it with --golden")
+            }
+            Self::Malformed => f.write_str("the golden vectors do not fit the network"),
+            Self::Infer(error) => error.fmt(f),
+            Self::Differs { image } => write!(
+                f,
+                "golden image {image}: other logits than where the blob was exported"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for SelfTestError {}

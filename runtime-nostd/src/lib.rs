@@ -36,6 +36,7 @@ mod batch;
 pub mod blob;
 mod bound;
 pub mod chain;
+mod dump;
 mod error;
 mod executor;
 pub mod geometry;
@@ -48,12 +49,14 @@ mod plan;
 pub mod q8_8;
 mod schedule;
 mod scratch;
+pub mod sections;
 mod session;
 
 #[cfg(feature = "std")]
 pub use batch::{Batch, InstructionSet};
 pub use chain::{Chain, arena_bytes};
-pub use error::{InferError, ParseError};
+pub use dump::{DUMP_VERSION, Dump};
+pub use error::{InferError, ParseError, SelfTestError};
 pub use logits::Logits;
 pub use model::{DEFAULT_LAYERS, Layer, Model, Parameters};
 pub use observe::{Observer, Row};

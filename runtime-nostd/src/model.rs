@@ -17,6 +17,7 @@ use crate::kernels::scalar::Filters;
 use crate::plan::{Image, plan};
 use crate::q8_8::{ACTIVATION_FRAC_BITS, MAX_WEIGHT_FRAC_BITS, Product, Requantize};
 use crate::schedule::Intake;
+use crate::sections::Sections;
 
 /// Layers that [`Model`] holds unless told otherwise.
 pub const DEFAULT_LAYERS: usize = 32;
@@ -32,6 +33,7 @@ pub struct Model<'a, const LAYERS: usize = DEFAULT_LAYERS> {
     pub(crate) zero: &'a [u8],
     pub(crate) layers: Vec<Layer<'a>, LAYERS>,
     pub(crate) arena_words: usize,
+    pub(crate) sections: Sections<'a>,
 }
 
 /// One layer of a [`Model`].
@@ -79,6 +81,11 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             .and_then(|rest| rest.get(..prefix.parameters_bytes as usize))
             .filter(|_| prefix.parameters_offset as usize >= PREFIX_BYTES + records.len())
             .ok_or(ParseError::Sections)?;
+        let behind = prefix
+            .parameters_offset
+            .saturating_add(prefix.parameters_bytes) as usize;
+        let sections = blob.get(behind..).and_then(Sections::check);
+        let sections = sections.ok_or(ParseError::Sections)?;
         let words = bytemuck::try_cast_slice(parameters).map_err(|_| ParseError::Sections)?;
 
         let (header, records) =
@@ -99,6 +106,7 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             zero: header.zero,
             layers: Vec::new(),
             arena_words: 0,
+            sections,
         };
         model.read_layers(layers, records, words)?;
         model.cut(header.cuts)?;

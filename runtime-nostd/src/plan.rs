@@ -314,24 +314,34 @@ const fn has_rows(layers: &[Layer<'_>], map: usize) -> bool {
 /// Whether a row may lie in shared memory: it is written at once, and its only reader consumes it
 /// at once and needs no padding beside it.
 const fn place(image: &Image, layers: &[Layer<'_>], map: usize) -> Place {
-    let (rows, source, grows) = if map == 0 {
-        (image.rows, Place::Own, false)
-    } else {
-        let layer = &layers[map - 1];
-        let source = match (layer.source as usize).checked_sub(1) {
-            None => image.rows.place,
-            Some(index) if matches!(layers[index].keep, Keep::Map) => Place::Own,
-            Some(index) => layers[index].rows.place,
-        };
-        (layer.rows, source, layer.grows_output())
+    let (rows, source, grows) = match producer(layers, map) {
+        None => (image.rows, Place::Own, false),
+        Some(layer) => {
+            let source = match producer(layers, layer.source as usize) {
+                None => image.rows.place,
+                Some(source) if matches!(source.keep, Keep::Map) => Place::Own,
+                Some(source) => source.rows.place,
+            };
+            (layer.rows, source, layer.grows_output())
+        }
     };
-    let reader = rows.last_reader as usize;
-    if grows || rows.readers != 1 || !layers[reader].consumes_at_once() {
-        return Place::Own;
-    }
+    // The map behind a layer has the number of the layer plus one.
+    let at_once = match producer(layers, rows.last_reader as usize + 1) {
+        None => false,
+        Some(reader) => reader.consumes_at_once(),
+    };
     match source {
+        _ if grows || rows.readers != 1 || !at_once => Place::Own,
         Place::Own | Place::Shared(Lane::B) => Place::Shared(Lane::A),
         Place::Shared(Lane::A) => Place::Shared(Lane::B),
+    }
+}
+
+/// The layer whose output a map is; `None` for the image.
+const fn producer<'l, 'a>(layers: &'l [Layer<'a>], map: usize) -> Option<&'l Layer<'a>> {
+    match map.checked_sub(1) {
+        Some(index) if index < layers.len() => Some(&layers[index]),
+        _ => None,
     }
 }
 

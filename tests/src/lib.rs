@@ -1,5 +1,8 @@
-//! What the equivalence tests share: an independent reference, and random networks.
+//! What the equivalence tests share: an independent reference, random networks, and the emulated
+//! device.
 
+pub mod device;
 pub mod models;
+pub mod oracle;
 pub mod random_network;
 pub mod reference;

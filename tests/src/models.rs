@@ -1,6 +1,10 @@
 //! Architectures that measurements and tests name.
 
-use runtime_nostd::geometry::{Op, Shape, Window};
+use exporter::write::{Blob, write};
+use runtime_nostd::geometry::{Activation, Op, Shape, Window};
+use runtime_nostd::q8_8::Product;
+
+use crate::random_network::network_of;
 
 /// Operations over an image.
 #[derive(Clone, Debug)]
@@ -116,4 +120,39 @@ pub fn resnet8() -> Architecture {
         input: Shape::new(32, 32, 3),
         ops,
     }
+}
+
+/// Blobs of small networks of the kinds that people deploy: plain, separable and residual.
+pub fn small_blobs() -> [Blob; 3] {
+    let linear = |op| (op, Activation::Linear);
+    let relu = |op| (op, Activation::Relu);
+    let halved = Window::square(2, 2, 0);
+    let plain = vec![
+        relu(conv(3, 1, 4)),
+        linear(POOL),
+        relu(conv(3, 1, 5)),
+        linear(Op::AvgPool { window: halved }),
+        relu(Op::Dense { outputs: 6 }),
+    ];
+    let separable = vec![
+        relu(conv(3, 2, 3)),
+        relu(depthwise(1)),
+        relu(conv(1, 1, 6)),
+        relu(depthwise(2)),
+        relu(conv(1, 1, 4)),
+    ];
+    let residual = vec![
+        relu(conv(3, 1, 3)),
+        linear(conv(1, 2, 4)),
+        linear(Op::Branch { from: 0 }),
+        relu(conv(3, 2, 4)),
+        linear(conv(3, 1, 4)),
+        relu(Op::Add { from: 1 }),
+    ];
+    [plain, separable, residual].map(|ops| {
+        let layers = ops.len() + 1;
+        let network = network_of(Shape::new(8, 8, 1), Product::Exact, ops, 1);
+        assert_eq!(network.layers.len(), layers, "all layers fit");
+        write(&network).expect("within bounds")
+    })
 }

@@ -26,6 +26,22 @@ pub fn networks() -> impl Strategy<Value = FixedNetwork> {
     )
 }
 
+/// The network of those of `ops` that fit an image of `shape`, closed by a dense layer of three
+/// classes, with random weights.
+pub fn network_of(
+    shape: Shape,
+    product: Product,
+    ops: impl IntoIterator<Item = (Op, Activation)>,
+    seed: u64,
+) -> FixedNetwork {
+    let mut builder = Builder::new(shape, product, Numbers(seed));
+    for (op, activation) in ops {
+        builder.push(op, activation);
+    }
+    builder.push(Op::Dense { outputs: 3 }, Activation::Linear);
+    builder.network
+}
+
 /// What a random network is made of.
 #[derive(Clone, Debug)]
 enum Part {

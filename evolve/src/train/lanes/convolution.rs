@@ -7,8 +7,8 @@
 
 use runtime_nostd::geometry::Window;
 
-use super::dispatch::{Kernel, OUT};
 use super::map::{Extent, Reading};
+use super::simd::{Kernel, OUT, Register};
 use super::vector::{Vector, pieces};
 
 /// Vectors that a band of rows may take: half of a typical second-level cache.
@@ -152,7 +152,8 @@ impl Convolution {
         let forward = self.rows.reach(self.output_rows_per_band()) * self.padded_row();
         let gradient_rows =
             self.input_rows_per_band().div_ceil(self.rows.stride) + 1 + self.rows.halo();
-        forward.max(gradient_rows * self.padded_gradient_row())
+        // The gradient of weights looks a whole step ahead of the last window.
+        (forward + self.pixel_step()).max(gradient_rows * self.padded_gradient_row())
     }
 
     /// The output rows of each band: first and number.
@@ -162,7 +163,7 @@ impl Convolution {
 
     /// Fills `band` with the zero-padded activations that `rows` output rows from `first` read.
     #[inline(always)]
-    pub(super) fn fill(
+    pub(super) fn fill<R: Register>(
         self,
         source: &[Vector],
         reading: &Reading,
@@ -183,7 +184,7 @@ impl Convolution {
                 None => row.fill(Vector::ZERO),
                 Some(source) => {
                     let inside = padding.zero_sides(row, source.len());
-                    reading.activations(source, inside);
+                    reading.activations::<R>(source, inside);
                 }
             }
         }
@@ -297,28 +298,28 @@ struct Correlation<'a> {
 
 impl Correlation<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self, outputs: usize, destination: &mut [Vector]) {
+    fn run<R: Register, const PX: usize>(self, outputs: usize, destination: &mut [Vector]) {
         for (first, count) in pieces(outputs, PX) {
             match count {
-                1 => self.pixels::<1>(first, destination),
-                2 => self.pixels::<2>(first, destination),
-                3 => self.pixels::<3>(first, destination),
-                4 => self.pixels::<4>(first, destination),
+                1 => self.pixels::<R, 1>(first, destination),
+                2 => self.pixels::<R, 2>(first, destination),
+                3 => self.pixels::<R, 3>(first, destination),
+                4 => self.pixels::<R, 4>(first, destination),
                 _ => {}
             }
         }
     }
 
     #[inline(always)]
-    fn pixels<const PX: usize>(self, first: usize, destination: &mut [Vector]) {
+    fn pixels<R: Register, const PX: usize>(self, first: usize, destination: &mut [Vector]) {
         for (channel, count) in pieces(self.bias.len(), OUT) {
             match count {
-                1 => self.block::<1, PX>(first, channel, destination),
-                2 => self.block::<2, PX>(first, channel, destination),
-                3 => self.block::<3, PX>(first, channel, destination),
-                4 => self.block::<4, PX>(first, channel, destination),
-                5 => self.block::<5, PX>(first, channel, destination),
-                6 => self.block::<6, PX>(first, channel, destination),
+                1 => self.block::<R, 1, PX>(first, channel, destination),
+                2 => self.block::<R, 2, PX>(first, channel, destination),
+                3 => self.block::<R, 3, PX>(first, channel, destination),
+                4 => self.block::<R, 4, PX>(first, channel, destination),
+                5 => self.block::<R, 5, PX>(first, channel, destination),
+                6 => self.block::<R, 6, PX>(first, channel, destination),
                 _ => {}
             }
         }
@@ -326,7 +327,7 @@ impl Correlation<'_> {
 
     /// `COUNT` channels of `PX` neighboring outputs.
     #[inline(always)]
-    fn block<const COUNT: usize, const PX: usize>(
+    fn block<R: Register, const COUNT: usize, const PX: usize>(
         self,
         first: usize,
         channel: usize,
@@ -336,19 +337,27 @@ impl Correlation<'_> {
         let weights = &self.weights[channel * terms..][..COUNT * terms];
         let (weights, _) = weights.as_chunks::<COUNT>();
         let bias = &self.bias[channel..][..COUNT];
-        let mut sums: [[Vector; PX]; COUNT] =
-            std::array::from_fn(|out| [Vector::splat(bias[out]); PX]);
+        let mut sums = [[R::splat(0.0); PX]; COUNT];
+        for out in 0..COUNT {
+            sums[out] = [R::splat(bias[out]); PX];
+        }
         for tap_row in 0..self.tap_rows {
             let start = first * self.pixel_step + tap_row * self.row_step;
-            let runs: [&[Vector]; PX] = std::array::from_fn(|pixel| {
-                &self.source[start + pixel * self.pixel_step..][..self.run]
-            });
+            let mut runs: [&[Vector]; PX] = [&[]; PX];
+            for (pixel, run) in runs.iter_mut().enumerate() {
+                *run = &self.source[start + pixel * self.pixel_step..][..self.run];
+            }
             let weights = &weights[tap_row * self.run..][..self.run];
             for term in 0..self.run {
+                let mut activations = [R::splat(0.0); PX];
+                for pixel in 0..PX {
+                    activations[pixel] = R::load(&runs[pixel][term]);
+                }
                 for out in 0..COUNT {
+                    let weight = R::splat(weights[term][out]);
                     for pixel in 0..PX {
                         sums[out][pixel] =
-                            sums[out][pixel].plus_scaled(runs[pixel][term], weights[term][out]);
+                            sums[out][pixel].plus_product(activations[pixel], weight);
                     }
                 }
             }
@@ -356,7 +365,7 @@ impl Correlation<'_> {
         for pixel in 0..PX {
             let to = &mut destination[(first + pixel) * self.output_step + channel..][..COUNT];
             for out in 0..COUNT {
-                to[out] = sums[out][pixel];
+                sums[out][pixel].store(&mut to[out]);
             }
         }
     }
@@ -377,11 +386,11 @@ pub(super) struct Forward<'a> {
 
 impl Kernel for Forward<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let geometry = self.convolution;
         let mut outputs = self.output.chunks_exact_mut(geometry.output.row());
         for (first, rows) in geometry.output_bands() {
-            geometry.fill(self.source, self.reading, (first, rows), self.band);
+            geometry.fill::<R>(self.source, self.reading, (first, rows), self.band);
             for (row, output) in outputs.by_ref().take(rows).enumerate() {
                 let correlation = Correlation {
                     source: &self.band[row * geometry.row_step()..],
@@ -393,7 +402,7 @@ impl Kernel for Forward<'_> {
                     bias: self.bias,
                     output_step: geometry.output.channels,
                 };
-                correlation.run::<PX>(geometry.output.width, output);
+                correlation.run::<R, PX>(geometry.output.width, output);
             }
         }
     }
@@ -414,7 +423,7 @@ pub(super) struct Backward<'a> {
 
 impl Kernel for Backward<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let geometry = self.convolution;
         for (first, rows) in pieces(geometry.input.height, geometry.input_rows_per_band()) {
             let outputs = geometry.rows.outputs_of(first, first + rows);
@@ -453,7 +462,7 @@ impl Kernel for Backward<'_> {
                         output_step: geometry.pixel_step(),
                     };
                     let to = y * geometry.input.row() + first_x * geometry.input.channels;
-                    correlation.run::<PX>(pixels, &mut self.input_gradient[to..]);
+                    correlation.run::<R, PX>(pixels, &mut self.input_gradient[to..]);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Fully connected layers. All blocks at once: each weight is loaded once for several of them.
 
-use super::dispatch::{Kernel, OUT};
 use super::map::Reading;
+use super::simd::{Kernel, OUT, Register};
 use super::vector::{LANES, Vector, pieces};
 use super::weights::descend;
 
@@ -46,7 +46,7 @@ impl Dense {
 
     /// Fills `band` with the activations of one chunk, `[block, chunk + LANES]`; zeros beyond.
     #[inline(always)]
-    fn fill(
+    fn fill<R: Register>(
         self,
         source: &[Vector],
         reading: &Reading,
@@ -58,7 +58,7 @@ impl Dense {
             .take(self.blocks)
             .zip(band.chunks_exact_mut(self.chunk() + LANES))
         {
-            reading.activations(&source[first..][..count], &mut band[..count]);
+            reading.activations::<R>(&source[first..][..count], &mut band[..count]);
             band[count..].fill(Vector::ZERO);
         }
     }
@@ -80,7 +80,7 @@ pub(super) struct Forward<'a> {
 
 impl Kernel for Forward<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let dense = self.dense;
         for output in self
             .output
@@ -88,11 +88,11 @@ impl Kernel for Forward<'_> {
             .take(dense.blocks)
         {
             for (output, &bias) in output.iter_mut().zip(self.bias) {
-                *output = Vector::splat(bias);
+                R::splat(bias).store(output);
             }
         }
         for (first, count) in dense.chunks() {
-            dense.fill(self.source, self.reading, (first, count), self.band);
+            dense.fill::<R>(self.source, self.reading, (first, count), self.band);
             let product = Product {
                 vectors: self.band,
                 block_step: dense.chunk() + LANES,
@@ -102,7 +102,7 @@ impl Kernel for Forward<'_> {
             };
             for block in pieces(dense.blocks, PX) {
                 for out in pieces(dense.outputs, OUT) {
-                    product.run(block, out, self.output, dense.outputs);
+                    product.run::<R>(block, out, self.output, dense.outputs);
                 }
             }
         }
@@ -123,7 +123,7 @@ struct Product<'a> {
 
 impl Product<'_> {
     #[inline(always)]
-    fn run(
+    fn run<R: Register>(
         self,
         blocks: (usize, usize),
         outs: (usize, usize),
@@ -137,35 +137,35 @@ impl Product<'_> {
             ..self
         };
         match blocks {
-            1 => this.blocks::<1>(outs, output, outputs),
-            2 => this.blocks::<2>(outs, output, outputs),
-            3 => this.blocks::<3>(outs, output, outputs),
-            4 => this.blocks::<4>(outs, output, outputs),
+            1 => this.blocks::<R, 1>(outs, output, outputs),
+            2 => this.blocks::<R, 2>(outs, output, outputs),
+            3 => this.blocks::<R, 3>(outs, output, outputs),
+            4 => this.blocks::<R, 4>(outs, output, outputs),
             _ => {}
         }
     }
 
     #[inline(always)]
-    fn blocks<const BLOCKS: usize>(
+    fn blocks<R: Register, const BLOCKS: usize>(
         self,
         (out, count): (usize, usize),
         output: &mut [Vector],
         outputs: usize,
     ) {
         match count {
-            1 => self.block::<1, BLOCKS>(out, output, outputs),
-            2 => self.block::<2, BLOCKS>(out, output, outputs),
-            3 => self.block::<3, BLOCKS>(out, output, outputs),
-            4 => self.block::<4, BLOCKS>(out, output, outputs),
-            5 => self.block::<5, BLOCKS>(out, output, outputs),
-            6 => self.block::<6, BLOCKS>(out, output, outputs),
+            1 => self.block::<R, 1, BLOCKS>(out, output, outputs),
+            2 => self.block::<R, 2, BLOCKS>(out, output, outputs),
+            3 => self.block::<R, 3, BLOCKS>(out, output, outputs),
+            4 => self.block::<R, 4, BLOCKS>(out, output, outputs),
+            5 => self.block::<R, 5, BLOCKS>(out, output, outputs),
+            6 => self.block::<R, 6, BLOCKS>(out, output, outputs),
             _ => {}
         }
     }
 
     /// `COUNT` outputs of `BLOCKS` blocks.
     #[inline(always)]
-    fn block<const COUNT: usize, const BLOCKS: usize>(
+    fn block<R: Register, const COUNT: usize, const BLOCKS: usize>(
         self,
         out: usize,
         output: &mut [Vector],
@@ -179,19 +179,26 @@ impl Product<'_> {
         for (block, run) in runs.iter_mut().enumerate() {
             *run = &self.vectors[block * self.block_step..][..self.terms];
         }
-        let mut sums = [[Vector::ZERO; BLOCKS]; COUNT];
+        let mut sums = [[R::splat(0.0); BLOCKS]; COUNT];
         for term in 0..self.terms {
+            let mut activations = [R::splat(0.0); BLOCKS];
+            for block in 0..BLOCKS {
+                activations[block] = R::load(&runs[block][term]);
+            }
             for index in 0..COUNT {
+                let weight = R::splat(rows[index][term]);
                 for block in 0..BLOCKS {
                     sums[index][block] =
-                        sums[index][block].plus_scaled(runs[block][term], rows[index][term]);
+                        sums[index][block].plus_product(activations[block], weight);
                 }
             }
         }
         for block in 0..BLOCKS {
             let output = &mut output[block * outputs + out..][..COUNT];
             for index in 0..COUNT {
-                output[index] = output[index].plus(sums[index][block]);
+                R::load(&output[index])
+                    .plus(sums[index][block])
+                    .store(&mut output[index]);
             }
         }
     }
@@ -210,13 +217,13 @@ pub(super) struct Backward<'a> {
 
 impl Kernel for Backward<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(mut self) {
+    fn run<R: Register, const PX: usize>(mut self) {
         for (block, blocks) in pieces(self.dense.blocks, PX) {
             match blocks {
-                1 => self.blocks::<1>(block),
-                2 => self.blocks::<2>(block),
-                3 => self.blocks::<3>(block),
-                4 => self.blocks::<4>(block),
+                1 => self.blocks::<R, 1>(block),
+                2 => self.blocks::<R, 2>(block),
+                3 => self.blocks::<R, 3>(block),
+                4 => self.blocks::<R, 4>(block),
                 _ => {}
             }
         }
@@ -225,15 +232,15 @@ impl Kernel for Backward<'_> {
 
 impl Backward<'_> {
     #[inline(always)]
-    fn blocks<const BLOCKS: usize>(&mut self, block: usize) {
+    fn blocks<R: Register, const BLOCKS: usize>(&mut self, block: usize) {
         for (input, count) in pieces(self.dense.inputs, OUT) {
             match count {
-                1 => self.block::<1, BLOCKS>(input, block),
-                2 => self.block::<2, BLOCKS>(input, block),
-                3 => self.block::<3, BLOCKS>(input, block),
-                4 => self.block::<4, BLOCKS>(input, block),
-                5 => self.block::<5, BLOCKS>(input, block),
-                6 => self.block::<6, BLOCKS>(input, block),
+                1 => self.block::<R, 1, BLOCKS>(input, block),
+                2 => self.block::<R, 2, BLOCKS>(input, block),
+                3 => self.block::<R, 3, BLOCKS>(input, block),
+                4 => self.block::<R, 4, BLOCKS>(input, block),
+                5 => self.block::<R, 5, BLOCKS>(input, block),
+                6 => self.block::<R, 6, BLOCKS>(input, block),
                 _ => {}
             }
         }
@@ -241,25 +248,33 @@ impl Backward<'_> {
 
     /// `COUNT` neighboring inputs of `BLOCKS` blocks.
     #[inline(always)]
-    fn block<const COUNT: usize, const BLOCKS: usize>(&mut self, input: usize, block: usize) {
+    fn block<R: Register, const COUNT: usize, const BLOCKS: usize>(
+        &mut self,
+        input: usize,
+        block: usize,
+    ) {
         let Dense {
             inputs, outputs, ..
         } = self.dense;
         let gradient = &self.gradient[block * outputs..][..BLOCKS * outputs];
-        let mut sums = [[Vector::ZERO; BLOCKS]; COUNT];
+        let mut sums = [[R::splat(0.0); BLOCKS]; COUNT];
         for (output, weights) in self.weights.chunks_exact(inputs).enumerate() {
             let weights = &weights[input..][..COUNT];
+            let mut slopes = [R::splat(0.0); BLOCKS];
+            for block in 0..BLOCKS {
+                slopes[block] = R::load(&gradient[block * outputs + output]);
+            }
             for index in 0..COUNT {
+                let weight = R::splat(weights[index]);
                 for block in 0..BLOCKS {
-                    sums[index][block] = sums[index][block]
-                        .plus_scaled(gradient[block * outputs + output], weights[index]);
+                    sums[index][block] = sums[index][block].plus_product(slopes[block], weight);
                 }
             }
         }
         for index in 0..COUNT {
             for offset in 0..BLOCKS {
-                self.input_gradient[(block + offset) * inputs + input + index] =
-                    sums[index][offset];
+                let to = (block + offset) * inputs + input + index;
+                sums[index][offset].store(&mut self.input_gradient[to]);
             }
         }
     }
@@ -281,22 +296,22 @@ pub(super) struct Descend<'a> {
 
 impl Kernel for Descend<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let dense = self.dense;
         let block_step = dense.chunk() + LANES;
         for (first, count) in dense.chunks() {
-            dense.fill(self.source, self.reading, (first, count), self.band);
+            dense.fill::<R>(self.source, self.reading, (first, count), self.band);
             for (output, weights) in self.weights.chunks_exact_mut(dense.inputs).enumerate() {
                 let groups = weights[first..][..count].chunks_mut(LANES);
                 for (group, weights) in groups.enumerate() {
-                    let mut products = [Vector::ZERO; LANES];
+                    let mut products = [R::splat(0.0); LANES];
                     for block in 0..dense.blocks {
-                        let gradient = self.gradient[block * dense.outputs + output];
+                        let slope = R::load(&self.gradient[block * dense.outputs + output]);
                         let start = block * block_step + group * LANES;
                         let activations = &self.band[start..][..LANES];
                         for index in 0..LANES {
                             products[index] =
-                                products[index].plus_product(gradient, activations[index]);
+                                products[index].plus_product(slope, R::load(&activations[index]));
                         }
                     }
                     descend(weights, products, self.learning_rate);

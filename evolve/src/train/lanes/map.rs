@@ -3,6 +3,7 @@
 use exporter::network::{BATCH_NORM_EPSILON, BatchNorm};
 use runtime_nostd::geometry::{Activation, Shape};
 
+use super::simd::Register;
 use super::vector::Vector;
 
 /// The extent of one block's map: `[height, width, channels]` vectors.
@@ -75,24 +76,29 @@ impl Reading {
         }
     }
 
+    /// A stored value, normalized: what the floor is applied to.
+    #[inline(always)]
+    pub(super) fn normalized<R: Register>(&self, channel: usize, stored: R) -> R {
+        R::splat(self.shift[channel]).plus_product(stored, R::splat(self.scale[channel]))
+    }
+
     /// The activation of a stored value.
     #[inline(always)]
-    pub(super) fn activation(&self, channel: usize, stored: Vector) -> Vector {
-        Vector::splat(self.shift[channel])
-            .plus_scaled(stored, self.scale[channel])
-            .greatest(Vector::splat(self.floor))
+    pub(super) fn activation<R: Register>(&self, channel: usize, stored: R) -> R {
+        self.normalized(channel, stored)
+            .greatest(R::splat(self.floor))
     }
 
     /// The activations of whole pixels.
     #[inline(always)]
-    pub(super) fn activations(&self, stored: &[Vector], activations: &mut [Vector]) {
+    pub(super) fn activations<R: Register>(&self, stored: &[Vector], activations: &mut [Vector]) {
         let channels = self.scale.len();
         for (to, from) in activations
             .chunks_exact_mut(channels)
             .zip(stored.chunks_exact(channels))
         {
             for (channel, (to, from)) in to.iter_mut().zip(from).enumerate() {
-                *to = self.activation(channel, *from);
+                self.activation(channel, R::load(from)).store(to);
             }
         }
     }

@@ -11,26 +11,22 @@
 //! - Convolution forward, and backward to its input, are one correlation of a band with packed
 //!   weights ([`convolution`]); the gradient of weights keeps its lanes apart to the end of the
 //!   batch ([`weights`]).
-//! - The kernels are safe code over arrays of 16 floats, compiled three times by inlining into
-//!   functions with AVX-512, AVX2 or neither enabled ([`dispatch`]). LLVM keeps the blocks of
-//!   accumulators in registers, which vector types of `core::arch`, `pulp` or `wide` did not
-//!   improve on. What is fragile is the size of the blocks: beyond it the arrays stay in memory, at
-//!   a hundredth of the speed, which the benchmark shows at once.
+//! - The kernels are safe, generic code, compiled for AVX-512, AVX2 and neither ([`simd`]).
 
 use exporter::dataset::Images;
 use exporter::network::Network;
 
 use super::{Backend, Divergence, Epoch, Sgd, TrainError, check, check_finite, check_labels};
-use dispatch::InstructionSet;
+use simd::InstructionSet;
 use softmax::Score;
 use workspace::{Plan, Purpose, Workspace};
 
 mod convolution;
 mod dense;
-mod dispatch;
 mod map;
 mod norm;
 mod pool;
+mod simd;
 mod softmax;
 #[cfg(test)]
 mod tests;

@@ -2,23 +2,45 @@
 
 use exporter::network::{BATCH_NORM_EPSILON, BatchNorm};
 
-use super::dispatch::Kernel;
 use super::map::Reading;
+use super::simd::{Kernel, Register};
 use super::vector::Vector;
 
-/// Sums over the pixels of one block, per channel and lane.
+/// Two sums over the pixels of one block, of each channel and lane.
 #[derive(Clone, Debug)]
-pub(super) struct Sums {
-    pub(super) first: Vec<Vector>,
-    pub(super) second: Vec<Vector>,
+pub(super) struct Sums(Vec<Sum>);
+
+#[derive(Clone, Copy, Debug)]
+struct Sum {
+    first: Vector,
+    second: Vector,
+}
+
+impl Sum {
+    const ZERO: Self = Self {
+        first: Vector::ZERO,
+        second: Vector::ZERO,
+    };
 }
 
 impl Sums {
+    /// For up to so many channels.
     pub(super) fn new(channels: usize) -> Self {
-        Self {
-            first: vec![Vector::ZERO; channels],
-            second: vec![Vector::ZERO; channels],
-        }
+        Self(vec![Sum::ZERO; channels])
+    }
+
+    /// The sums of so many channels, at 0.
+    #[inline(always)]
+    fn clear(&mut self, channels: usize) -> &mut [Sum] {
+        let sums = &mut self.0[..channels];
+        sums.fill(Sum::ZERO);
+        sums
+    }
+
+    /// Bytes in memory.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.0)
     }
 }
 
@@ -44,11 +66,9 @@ impl Totals {
 
     /// Adds one block, of which the first `images` lanes count.
     pub(super) fn add(&mut self, sums: &Sums, images: usize) {
-        for (total, sum) in self.first.iter_mut().zip(&sums.first) {
-            *total += sum.sum(images);
-        }
-        for (total, sum) in self.second.iter_mut().zip(&sums.second) {
-            *total += sum.sum(images);
+        for (channel, sum) in sums.0.iter().enumerate() {
+            self.first[channel] += sum.first.sum(images);
+            self.second[channel] += sum.second.sum(images);
         }
     }
 
@@ -81,9 +101,6 @@ impl Totals {
     }
 }
 
-/// Channels whose sums are kept in registers together.
-const GROUP: usize = 4;
-
 /// `Σ (z - origin)` and `Σ (z - origin)²` of one block's map. The origin is near the mean (the
 /// running mean), so that the variance does not cancel.
 pub(super) struct Moments<'a> {
@@ -95,34 +112,18 @@ pub(super) struct Moments<'a> {
 
 impl Kernel for Moments<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(mut self) {
+    fn run<R: Register, const PX: usize>(self) {
         let channels = self.origin.len();
-        let grouped = channels / GROUP * GROUP;
-        for channel in (0..grouped).step_by(GROUP) {
-            self.channels::<GROUP>(channel);
-        }
-        for channel in grouped..channels {
-            self.channels::<1>(channel);
-        }
-    }
-}
-
-impl Moments<'_> {
-    #[inline(always)]
-    fn channels<const COUNT: usize>(&mut self, channel: usize) {
-        let mut first = [Vector::ZERO; COUNT];
-        let mut second = [Vector::ZERO; COUNT];
-        let origin = &self.origin[channel..][..COUNT];
-        for pixel in self.map.chunks_exact(self.origin.len()) {
-            let pixel = &pixel[channel..][..COUNT];
-            for index in 0..COUNT {
-                let apart = pixel[index].minus(Vector::splat(origin[index]));
-                first[index] = first[index].plus(apart);
-                second[index] = second[index].plus_product(apart, apart);
+        let sums = self.sums.clear(channels);
+        for pixel in self.map.chunks_exact(channels) {
+            for ((stored, &origin), sum) in pixel.iter().zip(self.origin).zip(sums.iter_mut()) {
+                let apart = R::load(stored).minus(R::splat(origin));
+                let first = R::load(&sum.first).plus(apart);
+                let second = R::load(&sum.second).plus_product(apart, apart);
+                first.store(&mut sum.first);
+                second.store(&mut sum.second);
             }
         }
-        self.sums.first[channel..][..COUNT].copy_from_slice(&first);
-        self.sums.second[channel..][..COUNT].copy_from_slice(&second);
     }
 }
 
@@ -141,44 +142,31 @@ pub(super) struct ThroughActivation<'a> {
 
 impl Kernel for ThroughActivation<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(mut self) {
+    fn run<R: Register, const PX: usize>(self) {
         let channels = self.mean.len();
-        let grouped = channels / GROUP * GROUP;
-        for channel in (0..grouped).step_by(GROUP) {
-            self.channels::<GROUP>(channel);
-        }
-        for channel in grouped..channels {
-            self.channels::<1>(channel);
-        }
-    }
-}
-
-impl ThroughActivation<'_> {
-    #[inline(always)]
-    fn channels<const COUNT: usize>(&mut self, channel: usize) {
-        let channels = self.mean.len();
-        let mut first = [Vector::ZERO; COUNT];
-        let mut second = [Vector::ZERO; COUNT];
-        let rectified = self.reading.floor == 0.0;
-        for (gradient, stored) in self
-            .gradient
-            .chunks_exact_mut(channels)
-            .zip(self.map.chunks_exact(channels))
-        {
-            let gradient = &mut gradient[channel..][..COUNT];
-            let stored = &stored[channel..][..COUNT];
-            for index in 0..COUNT {
-                if rectified {
-                    let activation = self.reading.activation(channel + index, stored[index]);
-                    gradient[index] = gradient[index].where_positive(activation);
-                }
-                let apart = stored[index].minus(Vector::splat(self.mean[channel + index]));
-                first[index] = first[index].plus(gradient[index]);
-                second[index] = second[index].plus_product(gradient[index], apart);
+        let sums = self.sums.clear(channels);
+        let (scales, shifts) = (
+            &self.reading.scale[..channels],
+            &self.reading.shift[..channels],
+        );
+        // Without ReLU the floor is negative infinity, and everything is above it.
+        let floor = R::splat(self.reading.floor);
+        let gradient = self.gradient.chunks_exact_mut(channels);
+        for (gradient, stored) in gradient.zip(self.map.chunks_exact(channels)) {
+            for channel in 0..channels {
+                let stored = R::load(&stored[channel]);
+                let normalized =
+                    R::splat(shifts[channel]).plus_product(stored, R::splat(scales[channel]));
+                let slope = R::load(&gradient[channel]).where_greater(normalized, floor);
+                slope.store(&mut gradient[channel]);
+                let apart = stored.minus(R::splat(self.mean[channel]));
+                let sum = &mut sums[channel];
+                let first = R::load(&sum.first).plus(slope);
+                let second = R::load(&sum.second).plus_product(slope, apart);
+                first.store(&mut sum.first);
+                second.store(&mut sum.second);
             }
         }
-        self.sums.first[channel..][..COUNT].copy_from_slice(&first);
-        self.sums.second[channel..][..COUNT].copy_from_slice(&second);
     }
 }
 
@@ -208,8 +196,9 @@ pub(super) struct ThroughNorm<'a> {
 
 impl Kernel for ThroughNorm<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let channels = self.mean.len();
+        let mask = R::load(&self.mask);
         for (gradient, stored) in self
             .gradient
             .chunks_exact_mut(channels)
@@ -217,11 +206,12 @@ impl Kernel for ThroughNorm<'_> {
         {
             for channel in 0..channels {
                 let through = &self.through[channel];
-                let apart = stored[channel].minus(Vector::splat(self.mean[channel]));
-                gradient[channel] = Vector::splat(through.level)
-                    .plus_scaled(apart, through.curve)
-                    .plus_scaled(gradient[channel], through.slope)
-                    .times(self.mask);
+                let apart = R::load(&stored[channel]).minus(R::splat(self.mean[channel]));
+                R::splat(through.level)
+                    .plus_product(apart, R::splat(through.curve))
+                    .plus_product(R::load(&gradient[channel]), R::splat(through.slope))
+                    .times(mask)
+                    .store(&mut gradient[channel]);
             }
         }
     }

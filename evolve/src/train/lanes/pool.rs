@@ -1,10 +1,12 @@
 //! Max and average pooling, forward and backward.
 
+use std::ops::Range;
+
 use runtime_nostd::geometry::Window;
 
-use super::dispatch::Kernel;
 use super::map::{Extent, Reading};
-use super::vector::Vector;
+use super::simd::{Kernel, Register};
+use super::vector::{LANES, Vector};
 
 /// Which value stands for a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub(super) struct Pool {
 impl Pool {
     /// The part of the map under the window of output `(y, x)`: rows and columns.
     #[inline(always)]
-    fn under(self, y: usize, x: usize) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+    fn under(self, y: usize, x: usize) -> (Range<usize>, Range<usize>) {
         let inside = |index: usize, stride: u8, pad: u8, kernel: u8, size: usize| {
             let start = index * usize::from(stride);
             let end = start + usize::from(kernel);
@@ -52,34 +54,38 @@ impl Pool {
         )
     }
 
-    /// Every element of every window, row by row.
-    #[inline(always)]
-    fn taps(self) -> impl Iterator<Item = Tap> {
-        (0..self.output.height).flat_map(move |y| {
-            (0..self.output.width).flat_map(move |x| {
-                let (rows, columns) = self.under(y, x);
-                let elements = rows.len() * columns.len();
-                let output = (y * self.output.width + x) * self.output.channels;
-                rows.flat_map(move |row| {
-                    columns.clone().map(move |column| Tap {
-                        output,
-                        input: (row * self.input.width + column) * self.input.channels,
-                        share: 1.0 / elements as f32,
-                    })
-                })
-            })
-        })
+    /// Whether every element of the map lies under exactly one window.
+    fn tiles_map(self) -> bool {
+        let covers = |kernel: u8, stride: u8, pad: u8, outputs: usize, inputs: usize| {
+            kernel == stride && outputs * usize::from(stride) >= inputs + usize::from(pad)
+        };
+        let Self {
+            window,
+            input,
+            output,
+            ..
+        } = self;
+        covers(
+            window.kernel_h,
+            window.stride_h,
+            window.pad_top,
+            output.height,
+            input.height,
+        ) && covers(
+            window.kernel_w,
+            window.stride_w,
+            window.pad_left,
+            output.width,
+            input.width,
+        )
     }
-}
 
-/// One element of one window.
-struct Tap {
-    /// The output pixel, in vectors.
-    output: usize,
-    /// The input pixel, in vectors.
-    input: usize,
-    /// One by the number of elements under the window.
-    share: f32,
+    /// The vectors of the pixel at `(row, column)` of the map.
+    #[inline(always)]
+    fn pixel(self, row: usize, column: usize) -> Range<usize> {
+        let start = (row * self.input.width + column) * self.input.channels;
+        start..start + self.input.channels
+    }
 }
 
 /// Pools one block of images.
@@ -93,7 +99,7 @@ pub(super) struct Forward<'a> {
 
 impl Kernel for Forward<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let Self {
             pool,
             source,
@@ -101,19 +107,30 @@ impl Kernel for Forward<'_> {
             output,
         } = self;
         let channels = pool.input.channels;
-        output.fill(match pool.pooling {
-            Pooling::Max => Vector::splat(f32::NEG_INFINITY),
-            Pooling::Average => Vector::ZERO,
-        });
-        for tap in pool.taps() {
-            let output = &mut output[tap.output..][..channels];
-            let stored = &source[tap.input..][..channels];
-            for channel in 0..channels {
-                let activation = reading.activation(channel, stored[channel]);
-                output[channel] = match pool.pooling {
-                    Pooling::Max => activation.greatest(output[channel]),
-                    Pooling::Average => output[channel].plus_scaled(activation, tap.share),
-                };
+        let mut outputs = output.chunks_exact_mut(channels);
+        for y in 0..pool.output.height {
+            for (x, output) in outputs.by_ref().take(pool.output.width).enumerate() {
+                let (rows, columns) = pool.under(y, x);
+                let share = R::splat(1.0 / (rows.len() * columns.len()) as f32);
+                output.fill(match pool.pooling {
+                    Pooling::Max => Vector([f32::NEG_INFINITY; LANES]),
+                    Pooling::Average => Vector::ZERO,
+                });
+                for row in rows {
+                    for column in columns.clone() {
+                        let stored = &source[pool.pixel(row, column)];
+                        for (channel, (output, stored)) in output.iter_mut().zip(stored).enumerate()
+                        {
+                            let activation = reading.activation(channel, R::load(stored));
+                            let pooled = R::load(output);
+                            let pooled = match pool.pooling {
+                                Pooling::Max => activation.greatest(pooled),
+                                Pooling::Average => pooled.plus_product(activation, share),
+                            };
+                            pooled.store(output);
+                        }
+                    }
+                }
             }
         }
     }
@@ -133,7 +150,7 @@ pub(super) struct Backward<'a> {
 
 impl Kernel for Backward<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let Self {
             pool,
             source,
@@ -143,24 +160,41 @@ impl Kernel for Backward<'_> {
             input_gradient,
         } = self;
         let channels = pool.input.channels;
-        input_gradient.fill(Vector::ZERO);
-        for tap in pool.taps() {
-            let gradient = &mut gradient[tap.output..][..channels];
-            let output = &output[tap.output..][..channels];
-            let stored = &source[tap.input..][..channels];
-            let to = &mut input_gradient[tap.input..][..channels];
-            for channel in 0..channels {
-                match pool.pooling {
-                    // The first element that equals the maximum takes all of the gradient, so that
-                    // nothing is left for the others.
-                    Pooling::Max => {
-                        let activation = reading.activation(channel, stored[channel]);
-                        let taken = gradient[channel].where_equal(activation, output[channel]);
-                        gradient[channel] = gradient[channel].minus(taken);
-                        to[channel] = to[channel].plus(taken);
-                    }
-                    Pooling::Average => {
-                        to[channel] = to[channel].plus_scaled(gradient[channel], tap.share);
+        let tiles_map = pool.tiles_map();
+        if !tiles_map {
+            input_gradient.fill(Vector::ZERO);
+        }
+        let mut pixels = output
+            .chunks_exact(channels)
+            .zip(gradient.chunks_exact_mut(channels));
+        for y in 0..pool.output.height {
+            for (x, (output, left)) in pixels.by_ref().take(pool.output.width).enumerate() {
+                let (rows, columns) = pool.under(y, x);
+                let share = R::splat(1.0 / (rows.len() * columns.len()) as f32);
+                for row in rows {
+                    for column in columns.clone() {
+                        let stored = &source[pool.pixel(row, column)];
+                        let to = &mut input_gradient[pool.pixel(row, column)];
+                        let channels = to.iter_mut().zip(stored).zip(output.iter().zip(&mut *left));
+                        for (channel, ((to, stored), (output, left))) in channels.enumerate() {
+                            let slope = match pool.pooling {
+                                // The first element that equals the maximum takes all of the
+                                // gradient, so that nothing is left for the others.
+                                Pooling::Max => {
+                                    let activation = reading.activation(channel, R::load(stored));
+                                    let slope = R::load(left);
+                                    let taken = slope.where_equal(activation, R::load(output));
+                                    slope.minus(taken).store(left);
+                                    taken
+                                }
+                                Pooling::Average => R::load(left).times(share),
+                            };
+                            if tiles_map {
+                                slope.store(to);
+                            } else {
+                                R::load(to).plus(slope).store(to);
+                            }
+                        }
                     }
                 }
             }

@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn score_of_known_logits() {
         // Softmax of (ln 1, ln 2, ln 5) is (1/8, 2/8, 5/8); the third lane holds no image.
-        let mut logits = [1.0_f32, 2.0, 5.0].map(|exp| Vector::splat(exp.ln()));
+        let mut logits = [1.0_f32, 2.0, 5.0].map(|exp| Vector([exp.ln(); LANES]));
         let score = score(&mut logits, &[2, 0], 2);
         assert_eq!(score.correct, 1);
         assert!((score.loss - (8.0_f64 / 5.0).ln() - 8.0_f64.ln()).abs() < 1e-6);

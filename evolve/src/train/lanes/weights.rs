@@ -1,9 +1,13 @@
 //! The gradient of weights, and the step down it.
 
 use super::convolution::Convolution;
-use super::dispatch::{Kernel, OUT};
 use super::map::Reading;
+use super::simd::{Kernel, OUT, Register};
 use super::vector::{LANES, Vector, pieces, sums_of_lanes};
+
+/// Pixels whose gradients are packed together, for some filters: what the first-level cache holds
+/// while all weights of those filters pass by.
+const PANEL_PIXELS: usize = 64;
 
 /// Adds one block of images to the gradient of a convolution's weights, which is kept apart for
 /// each lane: `[filter, kernel_h, kernel_w, in_channel]` vectors.
@@ -15,31 +19,49 @@ pub(super) struct WeightGradient<'a> {
     /// With respect to the layer's sums.
     pub(super) gradient: &'a [Vector],
     pub(super) band: &'a mut [Vector],
+    /// Of [`panel_vectors`].
+    pub(super) panel: &'a mut [Vector],
     pub(super) weight_gradient: &'a mut [Vector],
+}
+
+/// Rows of the output per panel.
+fn panel_rows(convolution: Convolution) -> usize {
+    (PANEL_PIXELS / convolution.output.width).max(1)
+}
+
+/// Vectors that a panel of the gradient takes.
+pub(super) fn panel_vectors(convolution: Convolution) -> usize {
+    panel_rows(convolution) * convolution.output.width * OUT
 }
 
 impl Kernel for WeightGradient<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         let geometry = self.convolution;
-        let filters = geometry.output.channels;
+        // Half of the registers hold one vector each: the block is narrower and longer.
+        let most_filters = if PX == 1 { 3 } else { OUT };
         for (first, rows) in geometry.output_bands() {
-            geometry.fill(self.source, self.reading, (first, rows), self.band);
-            let band = Band {
-                activations: self.band,
-                gradient: &self.gradient[first * geometry.output.row()..],
-                rows,
-                geometry,
-            };
-            for kernel_row in 0..geometry.kernel_rows() {
-                for (filter, count) in pieces(filters, OUT) {
+            geometry.fill::<R>(self.source, self.reading, (first, rows), self.band);
+            for (row, rows) in pieces(rows, panel_rows(geometry)) {
+                let activations = &self.band[row * geometry.row_step()..];
+                let gradient = &self.gradient[(first + row) * geometry.output.row()..];
+                let gradient = &gradient[..rows * geometry.output.row()];
+                for (filter, count) in pieces(geometry.output.channels, most_filters) {
+                    let panel = &mut self.panel[..rows * geometry.output.width * count];
+                    pack::<R>(gradient, geometry.output.channels, (filter, count), panel);
+                    let mut filters = Filters {
+                        geometry,
+                        activations,
+                        panel,
+                        sums: &mut self.weight_gradient[filter * geometry.fan_in()..],
+                    };
                     match count {
-                        1 => band.filters::<1, PX>(kernel_row, filter, self.weight_gradient),
-                        2 => band.filters::<2, PX>(kernel_row, filter, self.weight_gradient),
-                        3 => band.filters::<3, PX>(kernel_row, filter, self.weight_gradient),
-                        4 => band.filters::<4, PX>(kernel_row, filter, self.weight_gradient),
-                        5 => band.filters::<5, PX>(kernel_row, filter, self.weight_gradient),
-                        6 => band.filters::<6, PX>(kernel_row, filter, self.weight_gradient),
+                        1 => filters.run::<R, 1, PX>(),
+                        2 => filters.run::<R, 2, PX>(),
+                        3 => filters.run::<R, 3, PX>(),
+                        4 => filters.run::<R, 4, PX>(),
+                        5 => filters.run::<R, 5, PX>(),
+                        6 => filters.run::<R, 6, PX>(),
                         _ => {}
                     }
                 }
@@ -48,66 +70,84 @@ impl Kernel for WeightGradient<'_> {
     }
 }
 
-/// Some rows of the output with the activations that they were computed from.
-#[derive(Clone, Copy)]
-struct Band<'a> {
-    activations: &'a [Vector],
-    gradient: &'a [Vector],
-    rows: usize,
-    geometry: Convolution,
+/// Copies the gradients of `count` filters from `first`: `[pixel, filter]`.
+#[inline(always)]
+fn pack<R: Register>(
+    gradient: &[Vector],
+    filters: usize,
+    (first, count): (usize, usize),
+    panel: &mut [Vector],
+) {
+    let pixels = gradient.chunks_exact(filters);
+    for (to, from) in panel.chunks_exact_mut(count).zip(pixels) {
+        for (to, from) in to.iter_mut().zip(&from[first..]) {
+            R::load(from).store(to);
+        }
+    }
 }
 
-impl Band<'_> {
+/// Some filters over some rows of the output.
+struct Filters<'a> {
+    geometry: Convolution,
+    /// The band, from the first row's window on.
+    activations: &'a [Vector],
+    /// From [`pack`].
+    panel: &'a [Vector],
+    /// Of these filters' weights.
+    sums: &'a mut [Vector],
+}
+
+impl Filters<'_> {
     #[inline(always)]
-    fn filters<const COUNT: usize, const PX: usize>(
-        self,
-        kernel_row: usize,
-        filter: usize,
-        weight_gradient: &mut [Vector],
-    ) {
-        for (term, count) in pieces(self.geometry.run(), PX) {
-            match count {
-                1 => self.block::<COUNT, 1>((kernel_row, filter, term), weight_gradient),
-                2 => self.block::<COUNT, 2>((kernel_row, filter, term), weight_gradient),
-                3 => self.block::<COUNT, 3>((kernel_row, filter, term), weight_gradient),
-                4 => self.block::<COUNT, 4>((kernel_row, filter, term), weight_gradient),
-                _ => {}
+    fn run<R: Register, const COUNT: usize, const PX: usize>(&mut self) {
+        let most_terms = if PX == 1 { 2 } else { PX }.min(self.geometry.pixel_step());
+        for kernel_row in 0..self.geometry.kernel_rows() {
+            for (term, count) in pieces(self.geometry.run(), most_terms) {
+                match count {
+                    1 => self.block::<R, COUNT, 1>(kernel_row, term),
+                    2 => self.block::<R, COUNT, 2>(kernel_row, term),
+                    3 => self.block::<R, COUNT, 3>(kernel_row, term),
+                    4 => self.block::<R, COUNT, 4>(kernel_row, term),
+                    _ => {}
+                }
             }
         }
     }
 
     /// `COUNT` filters by `TERMS` neighboring weights of one kernel row.
     #[inline(always)]
-    fn block<const COUNT: usize, const TERMS: usize>(
-        self,
-        (kernel_row, filter, term): (usize, usize, usize),
-        weight_gradient: &mut [Vector],
+    fn block<R: Register, const COUNT: usize, const TERMS: usize>(
+        &mut self,
+        kernel_row: usize,
+        term: usize,
     ) {
         let geometry = self.geometry;
-        let mut sums = [[Vector::ZERO; TERMS]; COUNT];
-        for (row, gradient) in self
-            .gradient
-            .chunks_exact(geometry.output.row())
-            .take(self.rows)
-            .enumerate()
-        {
+        let mut sums = [[R::splat(0.0); TERMS]; COUNT];
+        let (panel, _) = self.panel.as_chunks::<COUNT>();
+        for (row, slopes) in panel.chunks_exact(geometry.output.width).enumerate() {
             let start = row * geometry.row_step() + kernel_row * geometry.padded_row() + term;
-            let activations = &self.activations[start..];
-            for (pixel, gradient) in gradient.chunks_exact(geometry.output.channels).enumerate() {
-                let gradient = &gradient[filter..][..COUNT];
-                let activations = &activations[pixel * geometry.pixel_step()..][..TERMS];
+            let windows = self.activations[start..].chunks_exact(geometry.pixel_step());
+            // Iterators, whose end is the only exit: another one in this loop would spill the sums.
+            for (slopes, window) in slopes.iter().zip(windows) {
+                let Some(factors) = window.first_chunk::<TERMS>() else {
+                    break;
+                };
+                let mut loaded = [R::splat(0.0); TERMS];
+                for term in 0..TERMS {
+                    loaded[term] = R::load(&factors[term]);
+                }
                 for out in 0..COUNT {
+                    let slope = R::load(&slopes[out]);
                     for term in 0..TERMS {
-                        sums[out][term] =
-                            sums[out][term].plus_product(gradient[out], activations[term]);
+                        sums[out][term] = sums[out][term].plus_product(slope, loaded[term]);
                     }
                 }
             }
         }
         for (out, sums) in sums.iter().enumerate() {
-            let first = (filter + out) * geometry.fan_in() + kernel_row * geometry.run() + term;
-            for (total, sum) in weight_gradient[first..][..TERMS].iter_mut().zip(sums) {
-                *total = total.plus(*sum);
+            let first = out * geometry.fan_in() + kernel_row * geometry.run() + term;
+            for (total, sum) in self.sums[first..][..TERMS].iter_mut().zip(sums) {
+                R::load(total).plus(*sum).store(total);
             }
         }
     }
@@ -123,14 +163,16 @@ pub(super) struct Descend<'a> {
 
 impl Kernel for Descend<'_> {
     #[inline(always)]
-    fn run<const PX: usize>(self) {
+    fn run<R: Register, const PX: usize>(self) {
         for (weights, gradient) in self
             .weights
             .chunks_mut(LANES)
             .zip(self.gradient.chunks(LANES))
         {
-            let mut group = [Vector::ZERO; LANES];
-            group[..gradient.len()].copy_from_slice(gradient);
+            let mut group = [R::splat(0.0); LANES];
+            for (lanes, gradient) in group.iter_mut().zip(gradient) {
+                *lanes = R::load(gradient);
+            }
             descend(weights, group, self.learning_rate);
         }
     }
@@ -138,7 +180,7 @@ impl Kernel for Descend<'_> {
 
 /// Up to 16 weights, one step down.
 #[inline(always)]
-pub(super) fn descend(weights: &mut [f32], gradient: [Vector; LANES], learning_rate: f32) {
+pub(super) fn descend<R: Register>(weights: &mut [f32], gradient: [R; LANES], learning_rate: f32) {
     let slopes = sums_of_lanes(gradient);
     for (weight, slope) in weights.iter_mut().zip(slopes) {
         *weight = (-learning_rate).mul_add(slope, *weight);

@@ -7,13 +7,13 @@ use runtime_nostd::geometry::{Activation, Op, Shape};
 
 use super::convolution::{self, Convolution};
 use super::dense::{self, Dense};
-use super::dispatch::InstructionSet;
 use super::map::{Extent, Reading};
 use super::norm::{self, Moments, Sums, Through, ThroughActivation, ThroughNorm, Totals};
 use super::pool::{self, Pool, Pooling};
+use super::simd::InstructionSet;
 use super::softmax::{Score, score};
 use super::vector::{LANES, Vector};
-use super::weights::{Descend, WeightGradient};
+use super::weights::{Descend, WeightGradient, panel_vectors};
 use crate::train::update_running;
 
 /// What a layer computes, with its geometry.
@@ -126,6 +126,14 @@ impl Plan {
             .unwrap_or(0)
     }
 
+    fn panel_vectors(&self) -> usize {
+        let vectors = |operation: &Operation| match (self.purpose, operation) {
+            (Purpose::Training, &Operation::Convolution(convolution)) => panel_vectors(convolution),
+            _ => 0,
+        };
+        self.operations.iter().map(vectors).max().unwrap_or(0)
+    }
+
     fn packed_weights(&self) -> usize {
         self.operations
             .iter()
@@ -160,6 +168,7 @@ impl Plan {
         let channels: usize = self.extents.iter().map(|extent| extent.channels).sum();
         let vectors = self.blocks * maps
             + self.band_vectors()
+            + self.panel_vectors()
             + 2 * self.gradient_vectors()
             + self.weight_gradient_vectors()
             + 2 * self.most_channels();
@@ -205,6 +214,7 @@ pub(super) struct Workspace {
     input_gradient: Vec<Vector>,
     weight_gradient: Vec<Vector>,
     band: Vec<Vector>,
+    panel: Vec<Vector>,
     packed: Vec<f32>,
     zeros: Vec<f32>,
     sums: Sums,
@@ -232,6 +242,7 @@ impl Workspace {
             input_gradient: vec![Vector::ZERO; plan.gradient_vectors()],
             weight_gradient: vec![Vector::ZERO; plan.weight_gradient_vectors()],
             band: vec![Vector::ZERO; plan.band_vectors()],
+            panel: vec![Vector::ZERO; plan.panel_vectors()],
             packed: vec![0.0; plan.packed_weights()],
             zeros: vec![0.0; plan.most_channels()],
             sums: Sums::new(plan.most_channels()),
@@ -537,6 +548,7 @@ impl Workspace {
                         reading: &input.reading,
                         gradient: &self.gradient[block * size..][..size],
                         band: &mut self.band,
+                        panel: &mut self.panel,
                         weight_gradient,
                     });
                 }
@@ -576,10 +588,10 @@ impl Workspace {
             + size_of_val(&*self.input_gradient)
             + size_of_val(&*self.weight_gradient)
             + size_of_val(&*self.band)
+            + size_of_val(&*self.panel)
             + size_of_val(&*self.packed)
             + size_of_val(&*self.zeros)
-            + size_of_val(&*self.sums.first)
-            + size_of_val(&*self.sums.second)
+            + self.sums.bytes()
             + size_of_val(&*self.totals.first)
             + size_of_val(&*self.totals.second)
             + size_of_val(&*self.through)

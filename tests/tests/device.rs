@@ -1,0 +1,96 @@
+//! The emulated device and the host give the same bits.
+//!
+//! Run with `tests/run`, or `cargo test -p tests --features device`: building for the device takes more
+//! than Rust and a host, see `tests/toolchain`.
+
+use exporter::dataset::Dataset;
+use exporter::write::{Blob, write};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use tests::device::{CORTEX_M4, Device, DeviceError};
+use tests::random_network;
+
+const NETWORKS: usize = 64;
+const IMAGES: u64 = 4;
+
+/// The network in the firmware's flash.
+const EXAMPLE: &[u8] = include_bytes!("../../firmware-example/src/firmware/network.q88");
+
+#[test]
+fn random_networks_give_the_same_logits() {
+    let device = Device::build(CORTEX_M4).expect("the firmware builds");
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..NETWORKS {
+        let network = random_network::networks()
+            .new_tree(&mut runner)
+            .expect("the strategy rejects nothing")
+            .current();
+        let blob = write(&network).expect("random networks are within bounds");
+        let images: Vec<u8> = (0..IMAGES)
+            .flat_map(|seed| random_network::pixels(network.input.shape, seed))
+            .collect();
+        assert_same_logits(&device, &blob, &images);
+    }
+}
+
+#[test]
+fn digits_give_the_same_logits() {
+    let device = Device::build(CORTEX_M4).expect("the firmware builds");
+    let digits = Dataset::bundled().test;
+    let images: Vec<u8> = (0..digits.len())
+        .flat_map(|index| digits.pixels(index))
+        .copied()
+        .collect();
+    assert_same_logits(&device, &Blob::from_bytes(EXAMPLE), &images);
+}
+
+#[test]
+fn the_demo_counts_instructions() {
+    let device = Device::build(CORTEX_M4).expect("the firmware builds");
+    let printed = device.demo().expect("the demo ends");
+    let blob = Blob::from_bytes(EXAMPLE);
+    let macs = blob.model().expect("the example is whole").macs();
+    let counts: Vec<u64> = printed
+        .lines()
+        .filter(|line| line.contains("logits"))
+        .map(|line| {
+            let count = line.split_whitespace().nth(2).expect("a column");
+            count.parse().expect("a count, not `-`")
+        })
+        .collect();
+    assert_eq!(counts.len(), 10, "{printed}");
+    // A pair of products takes at least one instruction.
+    assert!(counts.iter().all(|&count| count > macs / 2), "{printed}");
+}
+
+#[test]
+fn refusals_say_why() {
+    let device = Device::build(CORTEX_M4).expect("the firmware builds");
+    let refusal = |blob: &[u8], images: &[u8]| match device.logits(blob, images) {
+        Err(DeviceError::Failed { message, .. }) => message,
+        other => panic!("not refused: {other:?}"),
+    };
+    let mut changed = EXAMPLE.to_vec();
+    changed[EXAMPLE.len() / 2] ^= 1;
+    let message = refusal(&changed, &[0; 784]);
+    assert!(message.contains("network.q88: "), "{message}");
+    let message = refusal(EXAMPLE, &[0; 785]);
+    assert!(
+        message.contains("images.raw: not a whole number"),
+        "{message}"
+    );
+}
+
+fn assert_same_logits(device: &Device, blob: &Blob, images: &[u8]) {
+    let model = blob.model().expect("a blob that parses");
+    let mut scratch = vec![0; model.arena_bytes() / 4];
+    let host: Vec<i32> = images
+        .chunks(model.input().elements())
+        .flat_map(|pixels| {
+            let logits = model.infer(&mut scratch, pixels).expect("lengths fit");
+            logits.raw().to_vec()
+        })
+        .collect();
+    let device = device.logits(blob.as_bytes(), images);
+    assert_eq!(device.expect("the device runs it"), host);
+}
