@@ -7,6 +7,16 @@ pub(crate) mod x86_64;
 
 use scalar::{ConvRow, DepthwiseRow, Filters};
 
+/// One output row of a convolution, `[columns, filters]`.
+fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
+    row.run(out);
+}
+
+/// Adds the input row `y` to the accumulators of a dense layer.
+fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
+    scalar::dense_row(filters, y, row, sums);
+}
+
 /// Loops over rows of `IMAGES` images side by side.
 pub(crate) trait Kernels<const IMAGES: usize>: Copy {
     /// One output row of a convolution, `[columns, filters]`.
@@ -31,14 +41,14 @@ pub(crate) struct OneImage;
 
 impl Kernels<1> for OneImage {
     fn conv_row(self, row: ConvRow<'_, [i16; 1]>, out: &mut [[i16; 1]]) {
-        ConvRow {
+        let row = ConvRow {
             filters: row.filters,
             rows: row.rows.flatten(),
             skipped_kernel_rows: row.skipped_kernel_rows,
             step: row.step,
             store: row.store,
-        }
-        .run(out.as_flattened_mut());
+        };
+        conv_row(&row, out.as_flattened_mut());
     }
 
     fn depthwise_row(self, row: DepthwiseRow<'_, [i16; 1]>, out: &mut [[i16; 1]]) {
@@ -53,6 +63,6 @@ impl Kernels<1> for OneImage {
     }
 
     fn dense_row(self, filters: Filters<'_>, y: usize, row: &[[i16; 1]], sums: &mut [[i32; 1]]) {
-        scalar::dense_row(filters, y, row.as_flattened(), sums.as_flattened_mut());
+        dense_row(filters, y, row.as_flattened(), sums.as_flattened_mut());
     }
 }
