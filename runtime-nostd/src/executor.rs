@@ -131,12 +131,7 @@ where
         let elements = self.model.input().row_elements();
         let slot = self.model.image.rows.slot(y, elements);
         let (_, _, row) = self.arena.parts(Span::EMPTY, Span::EMPTY, slot);
-        for (image, pixels) in images.into_iter().enumerate() {
-            let zero = self.model.zero.iter().cycle();
-            for ((activation, &pixel), &zero) in row.iter_mut().zip(pixels).zip(zero) {
-                activation[image] = i16::from(pixel) - i16::from(zero);
-            }
-        }
+        self.kernels.store_pixels(images, self.model.zero, row);
     }
 
     /// Prepares the memory of the layers up to the next cut.

@@ -19,6 +19,12 @@ fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
 
 /// Loops over rows of `IMAGES` images side by side.
 pub(crate) trait Kernels<const IMAGES: usize>: Copy {
+    /// One row of pixels `[width, channels]` of each image as activations: each less the `zero` of
+    /// its channel.
+    fn store_pixels(self, images: [&[u8]; IMAGES], zero: &[u8], row: &mut [[i16; IMAGES]]) {
+        scalar::store_pixels(images, zero, row);
+    }
+
     /// One output row of a convolution, `[columns, filters]`.
     fn conv_row(self, row: ConvRow<'_, [i16; IMAGES]>, out: &mut [[i16; IMAGES]]);
 

@@ -65,6 +65,21 @@ impl<'a> Filters<'a> {
     }
 }
 
+/// One row of pixels `[width, channels]` of each image as activations: each less the `zero` of its
+/// channel.
+pub(crate) fn store_pixels<const IMAGES: usize>(
+    images: [&[u8]; IMAGES],
+    zero: &[u8],
+    row: &mut [[i16; IMAGES]],
+) {
+    for (image, pixels) in images.into_iter().enumerate() {
+        let zero = zero.iter().cycle();
+        for ((activation, &pixel), &zero) in row.iter_mut().zip(pixels).zip(zero) {
+            activation[image] = i16::from(pixel) - i16::from(zero);
+        }
+    }
+}
+
 /// One output row of a convolution.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConvRow<'a, E = i16> {

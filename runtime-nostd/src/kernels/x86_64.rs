@@ -19,7 +19,7 @@ use core::arch::x86_64::*;
 use std::arch::is_x86_feature_detected;
 
 use super::Kernels;
-use super::scalar::{ConvRow, DepthwiseRow, Filters, Rows};
+use super::scalar::{self, ConvRow, DepthwiseRow, Filters, Rows};
 use crate::blob::GROUP;
 use crate::q8_8::{Product, Requantize};
 
@@ -45,8 +45,10 @@ enum Level {
 impl SideBySide {
     /// AVX-512, if this machine has it.
     pub(crate) fn avx512() -> Option<Self> {
-        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw"))
-            .then_some(Self(Level::Avx512))
+        (Self::avx2().is_some()
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw"))
+        .then_some(Self(Level::Avx512))
     }
 
     /// AVX2, if this machine has it.
@@ -89,6 +91,27 @@ fn run_avx2<P: Multiply>(kernel: impl Kernel) {
 }
 
 impl Kernels<IMAGES> for SideBySide {
+    fn store_pixels(self, images: [&[u8]; IMAGES], zero: &[u8], row: &mut [Activation]) {
+        let elements = row.len();
+        if elements < BLOCK || zero.is_empty() || images.iter().any(|row| row.len() < elements) {
+            return scalar::store_pixels(images, zero, row);
+        }
+        for start in (0..elements).step_by(BLOCK) {
+            // The last block overlaps the one before.
+            let start = start.min(elements - BLOCK);
+            let block = &mut row[start..][..BLOCK];
+            // SAFETY: detection found AVX2, which both levels need; the images and
+            // the row have `BLOCK` elements from `start` on.
+            unsafe { transpose(&images, start, block) };
+            let zero = zero.iter().cycle().skip(start % zero.len());
+            for (activations, &zero) in block.iter_mut().zip(zero) {
+                for activation in activations {
+                    *activation -= i16::from(zero);
+                }
+            }
+        }
+    }
+
     fn conv_row(self, row: ConvRow<'_, Activation>, out: &mut [Activation]) {
         if let Some(conv) = Conv::new(row, out) {
             self.run(conv, row.filters.product);
@@ -105,6 +128,36 @@ impl Kernels<IMAGES> for SideBySide {
         if let Some(dense) = Dense::new(filters, y, row, sums) {
             self.run(dense, filters.product);
         }
+    }
+}
+
+/// Pixels that are transposed together.
+const BLOCK: usize = 16;
+
+/// From the pixels of each image to the images of each pixel.
+///
+/// # Safety
+/// `images` have [`BLOCK`] elements from `start` on, and `block` has as many.
+#[target_feature(enable = "avx2")]
+unsafe fn transpose(images: &[&[u8]; IMAGES], start: usize, block: &mut [Activation]) {
+    let mut rows = [_mm_setzero_si128(); IMAGES];
+    for image in 0..IMAGES {
+        // SAFETY: the caller's promise; a block is a vector long.
+        rows[image] = unsafe { _mm_loadu_si128(images[image].as_ptr().add(start).cast()) };
+    }
+    // Four times, the first half of the vectors is interleaved with the second.
+    for _ in 0..4 {
+        let halves = rows;
+        for index in 0..IMAGES / 2 {
+            let (a, b) = (halves[index], halves[index + IMAGES / 2]);
+            rows[2 * index] = _mm_unpacklo_epi8(a, b);
+            rows[2 * index + 1] = _mm_unpackhi_epi8(a, b);
+        }
+    }
+    for (activations, pixels) in block.iter_mut().zip(rows) {
+        let wide = _mm256_cvtepu8_epi16(pixels);
+        // SAFETY: the array has the vector's length.
+        unsafe { _mm256_storeu_si256(activations.as_mut_ptr().cast(), wide) };
     }
 }
 
