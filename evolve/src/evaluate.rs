@@ -10,7 +10,7 @@ use exporter::network::Network;
 use exporter::verify::argmax;
 use exporter::write::WriteError;
 use runtime_nostd::q8_8::Product;
-use runtime_nostd::{InferError, Model};
+use runtime_nostd::{Batch, InferError, Model};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -96,10 +96,11 @@ pub fn classify(
 }
 
 fn classify_blob(model: &Model<'_>, images: &Images) -> Result<Vec<usize>, InferError> {
-    let mut scratch = vec![0; model.arena_bytes() / 4];
-    (0..images.len())
-        .map(|index| model.classify(&mut scratch, images.pixels(index)))
-        .collect()
+    let mut classes = vec![0; images.len()];
+    Batch::new(model).infer(images.iter(), |index, logits| {
+        classes[index] = logits.class();
+    })?;
+    Ok(classes)
 }
 
 fn classify_f32(

@@ -87,7 +87,12 @@ impl Stream {
 
     /// The rows of `span` in `buffer`, the memory of this stream, each with `padding` elements of
     /// zeros before its first element.
-    pub(crate) fn rows<'b>(&self, span: RowSpan, padding: usize, buffer: &'b [i16]) -> Rows<'b> {
+    pub(crate) fn rows<'b, E>(
+        &self,
+        span: RowSpan,
+        padding: usize,
+        buffer: &'b [E],
+    ) -> Rows<'b, E> {
         Rows {
             buffer: buffer
                 .get(self.left.saturating_sub(padding)..)
@@ -101,7 +106,7 @@ impl Stream {
 
     /// Row `y` in `buffer`, the memory of this stream, from its first element to the end of the
     /// buffer.
-    pub(crate) fn row<'b>(&self, y: usize, buffer: &'b [i16]) -> &'b [i16] {
+    pub(crate) fn row<'b, E>(&self, y: usize, buffer: &'b [E]) -> &'b [E] {
         buffer.get(self.slot(y, 0).start..).unwrap_or(&[])
     }
 }
@@ -123,60 +128,71 @@ impl RowSlot {
     };
 }
 
-/// The memory that a plan divides.
+/// The memory that a plan divides. Every word, and so every activation, is there once for each of
+/// `IMAGES` images that pass through the network side by side: the plan is the same for any number.
 #[derive(Debug)]
-pub(crate) struct Arena<'s> {
-    words: &'s mut [i32],
+pub(crate) struct Arena<'s, const IMAGES: usize> {
+    words: &'s mut [[i32; IMAGES]],
 }
 
-impl<'s> Arena<'s> {
-    pub(crate) fn new(words: &'s mut [i32]) -> Self {
+impl<'s, const IMAGES: usize> Arena<'s, IMAGES> {
+    pub(crate) fn new(words: &'s mut [[i32; IMAGES]]) -> Self {
         Self { words }
     }
 
-    /// The progress of `layers` layers.
+    /// The progress of `layers` layers, which all images share.
     pub(crate) fn progress(&mut self, layers: usize) -> &mut [Progress] {
-        bytemuck::cast_slice_mut(self.words.get_mut(..layers).unwrap_or(&mut []))
+        let words = self.words.get_mut(..layers).unwrap_or(&mut []);
+        let progress: &mut [Progress] = bytemuck::cast_slice_mut(words.as_flattened_mut());
+        progress.get_mut(..layers).unwrap_or(&mut [])
     }
 
     /// The words of a span.
-    pub(crate) fn words(&self, span: Span) -> &[i32] {
+    pub(crate) fn words(&self, span: Span) -> &[[i32; IMAGES]] {
         self.words.get(span.range()).unwrap_or(&[])
     }
 
     /// The words of a span, for as long as the memory is lent.
-    pub(crate) fn into_words(self, span: Span) -> &'s [i32] {
-        let words: &'s [i32] = self.words;
+    pub(crate) fn into_words(self, span: Span) -> &'s [[i32; IMAGES]] {
+        let words: &'s [[i32; IMAGES]] = self.words;
         words.get(span.range()).unwrap_or(&[])
     }
 
     /// The words of a span.
-    pub(crate) fn words_mut(&mut self, span: Span) -> &mut [i32] {
+    pub(crate) fn words_mut(&mut self, span: Span) -> &mut [[i32; IMAGES]] {
         self.words.get_mut(span.range()).unwrap_or(&mut [])
     }
 
     /// A row alone.
-    pub(crate) fn row(&self, row: RowSlot) -> &[i16] {
-        let buffer: &[i16] = bytemuck::cast_slice(self.words(row.span));
+    pub(crate) fn row(&self, row: RowSlot) -> &[[i16; IMAGES]] {
         let range = row.start..row.start.saturating_add(row.elements);
-        buffer.get(range).unwrap_or(&[])
+        activations(self.words(row.span)).get(range).unwrap_or(&[])
     }
 
     /// Rows to read, words to read or write, and a row to write. The plan keeps them apart.
-    pub(crate) fn parts(
-        &mut self,
-        rows: Span,
-        words: Span,
-        row: RowSlot,
-    ) -> (&[i16], &mut [i32], &mut [i16]) {
+    pub(crate) fn parts(&mut self, rows: Span, words: Span, row: RowSlot) -> Parts<'_, IMAGES> {
         let ranges = [rows.range(), words.range(), row.span.range()];
         match self.words.get_disjoint_mut(ranges) {
             Ok([rows, words, buffer]) => {
-                let buffer: &mut [i16] = bytemuck::cast_slice_mut(buffer);
+                let buffer = bytemuck::cast_slice_mut(buffer.as_flattened_mut());
+                let (buffer, _) = buffer.as_chunks_mut();
                 let row = buffer.get_mut(row.start..row.start.saturating_add(row.elements));
-                (bytemuck::cast_slice(rows), words, row.unwrap_or(&mut []))
+                (activations(rows), words, row.unwrap_or(&mut []))
             }
             Err(_) => (&[], &mut [], &mut []),
         }
     }
+}
+
+/// What [`Arena::parts`] lends.
+type Parts<'p, const IMAGES: usize> = (
+    &'p [[i16; IMAGES]],
+    &'p mut [[i32; IMAGES]],
+    &'p mut [[i16; IMAGES]],
+);
+
+/// Words as the pairs of activations that they hold.
+pub(crate) fn activations<const IMAGES: usize>(words: &[[i32; IMAGES]]) -> &[[i16; IMAGES]] {
+    let (activations, _) = bytemuck::cast_slice(words.as_flattened()).as_chunks();
+    activations
 }

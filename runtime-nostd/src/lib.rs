@@ -18,18 +18,27 @@
 //! # }
 //! ```
 //!
+//! The feature `std` is for hosts: `Batch` takes the same blob, plan and schedule, and computes many
+//! images at a time, in the same bits, with the vectors of the machine.
+//!
 //! FORMAT.md specifies the blob and the arithmetic.
 #![no_std]
+
+#[cfg(feature = "std")]
+extern crate std;
 
 #[cfg(target_endian = "big")]
 compile_error!("parameters are read in place and are little-endian");
 
 mod arena;
+#[cfg(feature = "std")]
+mod batch;
 pub mod blob;
 mod bound;
 pub mod chain;
 mod dump;
 mod error;
+mod executor;
 pub mod geometry;
 mod kernels;
 mod logits;
@@ -43,6 +52,8 @@ mod scratch;
 pub mod sections;
 mod session;
 
+#[cfg(feature = "std")]
+pub use batch::{Batch, InstructionSet};
 pub use chain::{Chain, arena_bytes};
 pub use dump::{DUMP_VERSION, Dump};
 pub use error::{InferError, ParseError, SelfTestError};

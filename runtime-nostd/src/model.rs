@@ -268,6 +268,13 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         self.arena_words * 4
     }
 
+    /// The stream of a map: 0 is the image, `k + 1` the output of layer `k`.
+    pub(crate) fn stream(&self, map: u8) -> &Stream {
+        map.checked_sub(1)
+            .and_then(|index| self.layers.get(usize::from(index)))
+            .map_or(&self.image.rows, |layer| &layer.rows)
+    }
+
     /// Weights and biases of all layers.
     pub fn parameter_count(&self) -> usize {
         self.layers

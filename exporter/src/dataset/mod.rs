@@ -180,6 +180,11 @@ impl Images {
         &self.pixels[index * size..][..size]
     }
 
+    /// The pixels of every image, HWC.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|index| self.pixels(index))
+    }
+
     /// The classes of all images.
     pub fn labels(&self) -> &[u8] {
         &self.labels

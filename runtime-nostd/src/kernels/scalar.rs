@@ -3,11 +3,12 @@
 use crate::blob::{GROUP, Packing};
 use crate::q8_8::{Product, Requantize, rounded_product};
 
-/// The rows of a line buffer that lie under a window, top to bottom.
+/// The rows of a line buffer that lie under a window, top to bottom. Their elements `E` are the
+/// activations of one image, or `[i16; IMAGES]`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rows<'a> {
+pub(crate) struct Rows<'a, E = i16> {
     /// The whole line buffer.
-    pub(crate) buffer: &'a [i16],
+    pub(crate) buffer: &'a [E],
     /// Elements of a stored row.
     pub(crate) row_elements: usize,
     /// Rows that the buffer holds.
@@ -18,9 +19,9 @@ pub(crate) struct Rows<'a> {
     pub(crate) count: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a, E> Rows<'a, E> {
     /// The rows, each from its first element to the end of the buffer.
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'a [i16]> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a [E]> {
         (0..self.count).scan(self.first, move |slot, _| {
             let row = self.buffer.get(*slot * self.row_elements..)?;
             *slot += 1;
@@ -29,6 +30,19 @@ impl<'a> Rows<'a> {
             }
             Some(row)
         })
+    }
+}
+
+impl<'a> Rows<'a, [i16; 1]> {
+    /// The rows of one image alone.
+    pub(crate) fn flatten(self) -> Rows<'a> {
+        Rows {
+            buffer: self.buffer.as_flattened(),
+            row_elements: self.row_elements,
+            capacity: self.capacity,
+            first: self.first,
+            count: self.count,
+        }
     }
 }
 
@@ -51,12 +65,27 @@ impl<'a> Filters<'a> {
     }
 }
 
+/// One row of pixels `[width, channels]` of each image as activations: each less the `zero` of its
+/// channel.
+pub(crate) fn store_pixels<const IMAGES: usize>(
+    images: [&[u8]; IMAGES],
+    zero: &[u8],
+    row: &mut [[i16; IMAGES]],
+) {
+    for (image, pixels) in images.into_iter().enumerate() {
+        let zero = zero.iter().cycle();
+        for ((activation, &pixel), &zero) in row.iter_mut().zip(pixels).zip(zero) {
+            activation[image] = i16::from(pixel) - i16::from(zero);
+        }
+    }
+}
+
 /// One output row of a convolution.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ConvRow<'a> {
+pub(crate) struct ConvRow<'a, E = i16> {
     pub(crate) filters: Filters<'a>,
     /// The rows under the window that lie inside the map.
-    pub(crate) rows: Rows<'a>,
+    pub(crate) rows: Rows<'a, E>,
     /// Kernel rows above the map, which contribute nothing.
     pub(crate) skipped_kernel_rows: usize,
     /// Elements from one output column's window to the next: `stride_w * in_channels`.
@@ -100,10 +129,10 @@ impl ConvRow<'_> {
 
 /// One output row of a depthwise convolution.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct DepthwiseRow<'a> {
+pub(crate) struct DepthwiseRow<'a, E = i16> {
     pub(crate) filters: Filters<'a>,
     /// The rows under the window that lie inside the map.
-    pub(crate) rows: Rows<'a>,
+    pub(crate) rows: Rows<'a, E>,
     /// Kernel rows above the map, which contribute nothing.
     pub(crate) skipped_kernel_rows: usize,
     /// Elements from one output column's window to the next: `stride_w * channels`.

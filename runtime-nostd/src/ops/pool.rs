@@ -1,4 +1,5 @@
-//! Pooling: maximum and mean of the window's elements inside the map.
+//! Pooling: maximum and mean of the window's elements inside the map, for `IMAGES` images side by
+//! side.
 
 use core::num::NonZeroU32;
 use core::ops::Range;
@@ -33,7 +34,7 @@ impl Columns {
     }
 
     /// The pixels of `row` under output column `x`, each `[channels]`.
-    fn pixels(self, row: &[i16], x: usize) -> impl Iterator<Item = &[i16]> {
+    fn pixels<E>(self, row: &[E], x: usize) -> impl Iterator<Item = &[E]> {
         let columns = self.under(x);
         row.get(columns.start * self.channels..columns.end * self.channels)
             .unwrap_or(&[])
@@ -42,10 +43,15 @@ impl Columns {
 }
 
 /// Raises the output row `out` to the maximum with one input `row`.
-pub(crate) fn max_row(columns: Columns, row: &[i16], out: &mut [i16]) {
+pub(crate) fn max_row<const IMAGES: usize>(
+    columns: Columns,
+    row: &[[i16; IMAGES]],
+    out: &mut [[i16; IMAGES]],
+) {
     for (x, pixel) in out.chunks_exact_mut(columns.channels.max(1)).enumerate() {
         for element in columns.pixels(row, x) {
-            for (maximum, &value) in pixel.iter_mut().zip(element) {
+            let values = pixel.as_flattened_mut().iter_mut();
+            for (maximum, &value) in values.zip(element.as_flattened()) {
                 *maximum = (*maximum).max(value);
             }
         }
@@ -53,22 +59,37 @@ pub(crate) fn max_row(columns: Columns, row: &[i16], out: &mut [i16]) {
 }
 
 /// Adds one input `row` to the sums of all windows over it, `[columns, channels]`.
-pub(crate) fn sum_row(columns: Columns, row: &[i16], sums: &mut [i32]) {
+pub(crate) fn sum_row<const IMAGES: usize>(
+    columns: Columns,
+    row: &[[i16; IMAGES]],
+    sums: &mut [[i32; IMAGES]],
+) {
     for (x, sums) in sums.chunks_exact_mut(columns.channels.max(1)).enumerate() {
         sum_window(columns, row, x, sums);
     }
 }
 
-fn sum_window(columns: Columns, row: &[i16], x: usize, sums: &mut [i32]) {
+fn sum_window<const IMAGES: usize>(
+    columns: Columns,
+    row: &[[i16; IMAGES]],
+    x: usize,
+    sums: &mut [[i32; IMAGES]],
+) {
     for element in columns.pixels(row, x) {
-        for (sum, &value) in sums.iter_mut().zip(element) {
+        let sums = sums.as_flattened_mut().iter_mut();
+        for (sum, &value) in sums.zip(element.as_flattened()) {
             *sum = sum.wrapping_add(i32::from(value));
         }
     }
 }
 
 /// Means of the complete `sums` of windows over `rows` rows of the map.
-pub(crate) fn mean_row(columns: Columns, rows: usize, sums: &[i32], out: &mut [i16]) {
+pub(crate) fn mean_row<const IMAGES: usize>(
+    columns: Columns,
+    rows: usize,
+    sums: &[[i32; IMAGES]],
+    out: &mut [[i16; IMAGES]],
+) {
     let channels = columns.channels.max(1);
     let pixels = out
         .chunks_exact_mut(channels)
@@ -78,25 +99,41 @@ pub(crate) fn mean_row(columns: Columns, rows: usize, sums: &[i32], out: &mut [i
     }
 }
 
-fn mean_window(columns: Columns, rows: usize, x: usize, sums: &[i32], pixel: &mut [i16]) {
+fn mean_window<const IMAGES: usize>(
+    columns: Columns,
+    rows: usize,
+    x: usize,
+    sums: &[[i32; IMAGES]],
+    pixel: &mut [[i16; IMAGES]],
+) {
     let count = NonZeroU32::new((rows * columns.under(x).len()) as u32).unwrap_or(NonZeroU32::MIN);
-    for (mean, &sum) in pixel.iter_mut().zip(sums) {
+    let means = pixel.as_flattened_mut().iter_mut();
+    for (mean, &sum) in means.zip(sums.as_flattened()) {
         *mean = q8_8::mean(sum, count);
     }
 }
 
 /// Maximum over overlapping windows, whose rows were kept.
-pub(crate) fn max_of_rows(columns: Columns, rows: Rows<'_>, out: &mut [i16]) {
-    out.fill(i16::MIN);
+pub(crate) fn max_of_rows<const IMAGES: usize>(
+    columns: Columns,
+    rows: Rows<'_, [i16; IMAGES]>,
+    out: &mut [[i16; IMAGES]],
+) {
+    out.fill([i16::MIN; IMAGES]);
     for row in rows.iter() {
         max_row(columns, row, out);
     }
 }
 
 /// Mean over overlapping windows, whose rows were kept; `sums` is `[channels]` of work space.
-pub(crate) fn mean_of_rows(columns: Columns, rows: Rows<'_>, sums: &mut [i32], out: &mut [i16]) {
+pub(crate) fn mean_of_rows<const IMAGES: usize>(
+    columns: Columns,
+    rows: Rows<'_, [i16; IMAGES]>,
+    sums: &mut [[i32; IMAGES]],
+    out: &mut [[i16; IMAGES]],
+) {
     for (x, pixel) in out.chunks_exact_mut(columns.channels.max(1)).enumerate() {
-        sums.fill(0);
+        sums.fill([0; IMAGES]);
         for row in rows.iter() {
             sum_window(columns, row, x, sums);
         }

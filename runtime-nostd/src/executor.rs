@@ -1,0 +1,226 @@
+//! The executor: rows of pixels in, logits out.
+//!
+//! A row that arrives may complete a row of the first layer's output, which may complete one of the
+//! next, and so on down the chain. No feature map is ever whole in RAM, unless the exporter found
+//! that storing a small one takes less, and nothing is computed twice.
+//!
+//! `IMAGES` images go through the network side by side: 1 on the device, as many as a vector has
+//! lanes on a host. Schedule and plan do not depend on their number.
+
+use crate::arena::{Arena, RowSlot, Span, Stream, activations};
+use crate::geometry::{Keep, Op};
+use crate::kernels::Kernels;
+use crate::model::{Layer, Model};
+use crate::ops::conv2d::Convolution;
+use crate::ops::pool::Columns;
+use crate::ops::{add, pool};
+use crate::q8_8::least;
+use crate::schedule::{Cursor, Intake, Step};
+
+/// Images on their way through a network, row by row.
+#[derive(Debug)]
+pub(crate) struct Executor<'s, 'm, 'a, const LAYERS: usize, const IMAGES: usize, K> {
+    model: &'m Model<'a, LAYERS>,
+    arena: Arena<'s, IMAGES>,
+    cursor: Cursor,
+    kernels: K,
+}
+
+impl<'s, 'm, 'a, const LAYERS: usize, const IMAGES: usize, K>
+    Executor<'s, 'm, 'a, LAYERS, IMAGES, K>
+where
+    K: Kernels<IMAGES>,
+{
+    /// An executor that waits for the first row, in memory of the length that the model needs.
+    pub(crate) fn new(
+        model: &'m Model<'a, LAYERS>,
+        words: &'s mut [[i32; IMAGES]],
+        kernels: K,
+    ) -> Self {
+        let mut executor = Self {
+            model,
+            arena: Arena::new(words),
+            cursor: Cursor::START,
+            kernels,
+        };
+        executor.restart();
+        executor
+    }
+
+    /// Forgets the rows pushed so far: the next row is the first of an image.
+    pub(crate) fn restart(&mut self) {
+        self.cursor = Cursor::START;
+        self.arena.progress(self.model.layers.len()).fill([0; 2]);
+        let image = self.arena.words_mut(self.model.image.rows.span);
+        image.fill([0; IMAGES]);
+        self.start_segment();
+    }
+
+    /// Rows that are still to be pushed.
+    pub(crate) fn rows_left(&self) -> usize {
+        usize::from(self.model.input().height.saturating_sub(self.cursor.pushed))
+    }
+
+    /// Stores the next row of every image, `[width, channels]`. The steps that it makes possible
+    /// follow.
+    pub(crate) fn push(&mut self, images: [&[u8]; IMAGES]) {
+        self.store_pixels(images);
+        self.cursor.push(self.model.image.rows.last_reader);
+    }
+
+    /// The next step; `None` if another row is needed, or all is done.
+    pub(crate) fn next_step(&mut self) -> Option<Step> {
+        let layers = &self.model.layers;
+        self.cursor.next(layers, self.arena.progress(layers.len()))
+    }
+
+    /// Computes a step.
+    pub(crate) fn run(&mut self, step: Step) {
+        let Some(layer) = self.model.layers.get(step.layer) else {
+            return;
+        };
+        self.compute(layer, step, self.output_slot(layer, step));
+        let cut = layer.keep == Keep::Map && self.cursor.segment == step.layer + 1;
+        if cut && step.completes() {
+            self.start_segment();
+        }
+    }
+
+    /// The row of activations that `step` has worked on; none in the last layer, whose output is
+    /// the logits.
+    pub(crate) fn output_row(&self, layer: &Layer<'_>, step: Step) -> &[[i16; IMAGES]] {
+        self.arena.row(self.output_slot(layer, step))
+    }
+
+    /// The accumulators of the last layer: the logits, once all rows have been pushed.
+    pub(crate) fn logits(&self) -> &[[i32; IMAGES]] {
+        self.arena.words(self.logit_span())
+    }
+
+    /// As [`Executor::logits`], for as long as the memory is lent.
+    pub(crate) fn into_logits(self) -> &'s [[i32; IMAGES]] {
+        let span = self.logit_span();
+        self.arena.into_words(span)
+    }
+
+    pub(crate) fn model(&self) -> &'m Model<'a, LAYERS> {
+        self.model
+    }
+
+    fn logit_span(&self) -> Span {
+        self.model
+            .layers
+            .last()
+            .map_or(Span::EMPTY, |layer| layer.sums)
+    }
+
+    fn output_slot(&self, layer: &Layer<'_>, step: Step) -> RowSlot {
+        if step.layer + 1 == self.model.layers.len() {
+            RowSlot::NONE
+        } else {
+            layer.rows.slot(step.output, layer.output.row_elements())
+        }
+    }
+
+    fn store_pixels(&mut self, images: [&[u8]; IMAGES]) {
+        // Behind a cut, what remains of the image is read by nobody, and its memory is in use.
+        if self.cursor.segment > 0 {
+            return;
+        }
+        let y = usize::from(self.cursor.pushed);
+        let elements = self.model.input().row_elements();
+        let slot = self.model.image.rows.slot(y, elements);
+        let (_, _, row) = self.arena.parts(Span::EMPTY, Span::EMPTY, slot);
+        self.kernels.store_pixels(images, self.model.zero, row);
+    }
+
+    /// Prepares the memory of the layers up to the next cut.
+    fn start_segment(&mut self) {
+        for layer in self.model.layers.iter().skip(self.cursor.segment) {
+            // Padding is zero, and nothing overwrites it.
+            self.arena.words_mut(layer.rows.span).fill([0; IMAGES]);
+            if let (Op::Dense { .. }, Some(parameters)) = (layer.op, layer.parameters) {
+                let sums = self.arena.words_mut(layer.sums);
+                for (sum, &bias) in sums.iter_mut().zip(parameters.bias) {
+                    *sum = [bias; IMAGES];
+                }
+            }
+            if layer.keep == Keep::Map {
+                return;
+            }
+        }
+    }
+
+    fn compute(&mut self, layer: &Layer<'_>, step: Step, output: RowSlot) {
+        let input = *self.model.stream(layer.source);
+        let arena = &mut self.arena;
+        let (buffer, sums, out) = arena.parts(input.span, layer.sums, output);
+        match (
+            layer.op,
+            layer.filters(self.model.product),
+            layer.parameters,
+        ) {
+            (Op::Conv { .. } | Op::Depthwise { .. }, Some(filters), Some(parameters)) => {
+                Convolution {
+                    layer,
+                    filters,
+                    store: parameters.store,
+                    input,
+                }
+                .row(self.kernels, step.rows, buffer, out);
+            }
+            (Op::Dense { .. }, Some(filters), Some(parameters)) => {
+                let row = input.row(step.input, buffer);
+                self.kernels.dense_row(filters, step.input, row, sums);
+                if step.completes() {
+                    let sums = sums.as_flattened();
+                    for (stored, &sum) in out.as_flattened_mut().iter_mut().zip(sums) {
+                        *stored = parameters.store.store(sum);
+                    }
+                }
+            }
+            (Op::MaxPool { window }, ..) => {
+                let columns = Columns::new(window, layer.input);
+                match Intake::of(layer.op) {
+                    Intake::Window(_) => {
+                        pool::max_of_rows(columns, input.rows(step.rows, 0, buffer), out);
+                    }
+                    _ => {
+                        if step.begins() {
+                            out.fill([i16::MIN; IMAGES]);
+                        }
+                        pool::max_row(columns, input.row(step.input, buffer), out);
+                    }
+                }
+            }
+            (Op::AvgPool { window }, ..) => {
+                let columns = Columns::new(window, layer.input);
+                match Intake::of(layer.op) {
+                    Intake::Window(_) => {
+                        pool::mean_of_rows(columns, input.rows(step.rows, 0, buffer), sums, out);
+                    }
+                    _ => {
+                        if step.begins() {
+                            sums.fill([0; IMAGES]);
+                        }
+                        pool::sum_row(columns, input.row(step.input, buffer), sums);
+                        if step.completes() {
+                            pool::mean_row(columns, step.rows.count, sums, out);
+                        }
+                    }
+                }
+            }
+            (Op::Add { .. }, ..) => {
+                let skip = layer
+                    .skip
+                    .map_or(Stream::UNPLANNED, |map| *self.model.stream(map.get()));
+                let (a, b, out) = arena.parts(input.span, skip.span, output);
+                let a = input.row(step.input, a);
+                let b = skip.row(step.input, activations(b));
+                add::row(a, b, least(layer.activation), out);
+            }
+            (Op::Conv { .. } | Op::Depthwise { .. } | Op::Dense { .. } | Op::Branch { .. }, ..) => {
+            }
+        }
+    }
+}
