@@ -23,6 +23,7 @@ pub mod mutate;
 pub mod options;
 pub mod polish;
 pub mod repair;
+pub mod report;
 pub mod results;
 pub mod run;
 pub mod search;

@@ -11,6 +11,7 @@ use evolve::baseline::{self, LayerList};
 use evolve::folder::{FrontLine, read_front};
 use evolve::history::History;
 use evolve::options::{Arguments, BaselineOptions, Command, MachineOptions, RunOptions};
+use evolve::report::{write_comparison, write_report};
 use evolve::results::{PolishedLine, Report};
 use evolve::run::{Run, RunError, Session};
 use evolve::terminal::Terminal;
@@ -35,6 +36,8 @@ fn main() -> ExitCode {
         }) => resume(&folder, generations, &machine),
         Some(Command::Baseline(options)) => train_baseline(options),
         Some(Command::Front { folder }) => front(&folder),
+        Some(Command::Report { folder, output }) => report(&folder, output),
+        Some(Command::Compare { folders, output }) => compare(&folders, &output),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -172,6 +175,20 @@ fn front(folder: &Path) -> Result<(), Box<dyn Error>> {
         "networks and blobs: {}/<id>.*",
         folder.join("front").display()
     );
+    Ok(())
+}
+
+fn report(folder: &Path, output: Option<PathBuf>) -> Result<(), Box<dyn Error>> {
+    let path = output.unwrap_or_else(|| folder.join("report.html"));
+    write_report(folder, &path)?;
+    println!("{}", path.display());
+    Ok(())
+}
+
+fn compare(folders: &[PathBuf], path: &Path) -> Result<(), Box<dyn Error>> {
+    let csv = write_comparison(folders, path)?;
+    println!("{}", path.display());
+    println!("{}", csv.display());
     Ok(())
 }
 

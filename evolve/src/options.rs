@@ -73,6 +73,24 @@ pub enum Command {
         /// The run's folder; the run may be going on.
         folder: PathBuf,
     },
+    /// Draw the report of a run, finished or not: one HTML file.
+    Report {
+        /// The run's folder; the run may be going on.
+        folder: PathBuf,
+        /// File to write [default: report.html in the run's folder].
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Overlay several runs: means and spreads of those that differ in their seed only, in one HTML
+    /// file, and as CSV beside it.
+    Compare {
+        /// The runs' folders; the runs may be going on.
+        #[arg(required = true, value_name = "RUN")]
+        folders: Vec<PathBuf>,
+        /// File to write; the CSV file has the same name with the extension csv.
+        #[arg(long, short, value_name = "FILE", default_value = "compare.html")]
+        output: PathBuf,
+    },
 }
 
 /// What the result does not depend on.

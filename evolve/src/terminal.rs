@@ -1,36 +1,99 @@
-//! How a run looks while it goes on: a progress bar, or plain lines where there is no terminal.
+//! How a run looks while it goes on: a live view, or plain lines where there is no terminal.
 
+use std::fmt::Write;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::results::GenerationLine;
 use crate::run::Observer;
 use crate::settings::Settings;
+
+/// How often the time left is shown anew while a candidate is in training.
+const TICK: Duration = Duration::from_millis(500);
+
+const TEMPLATE: &str = "{msg}\n{bar:24.blue} {pos}/{len} candidates{pace}";
 
 /// Shows a run on standard error.
 #[derive(Debug)]
 pub struct Terminal {
     bar: ProgressBar,
     generations: AtomicU32,
+    start: Arc<OnceLock<Start>>,
 }
 
-impl Default for Terminal {
-    fn default() -> Self {
-        let bar = if std::io::stderr().is_terminal() {
-            ProgressBar::new(0)
-        } else {
-            ProgressBar::hidden()
+/// Where this process began to train.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    time: Instant,
+    /// Candidates that were done before: a resumed run reads them from its journal.
+    candidates: u64,
+}
+
+impl Terminal {
+    fn on(target: ProgressDrawTarget) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), target);
+        let start = Arc::<OnceLock<Start>>::default();
+        let started = Arc::clone(&start);
+        let pace = move |state: &ProgressState, text: &mut dyn Write| {
+            let total = state.len().unwrap_or(0);
+            if let Some(pace) = started
+                .get()
+                .and_then(|start| start.pace(state.pos(), total))
+            {
+                // A view that cannot be drawn is no reason to stop a run.
+                let _ = write!(text, ", {pace}");
+            }
         };
-        let template = "{msg}\n{bar:40} {pos}/{len} candidates, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+            bar.set_style(style.progress_chars("━╸─").with_key("pace", pace));
+        }
+        bar.set_message("evaluating the initial population");
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(TICK);
         }
         Self {
             bar,
             generations: AtomicU32::new(0),
+            start,
         }
+    }
+
+    /// Candidates per minute and the time left; empty before the first candidate.
+    fn pace(&self) -> String {
+        let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+        let pace = self.start.get().and_then(|start| start.pace(done, total));
+        pace.map_or(String::new(), |pace| format!(", {pace}"))
+    }
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        Self::on(if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        })
+    }
+}
+
+impl Start {
+    /// Candidates per minute since the start, and the time that the rest of `total` takes at that
+    /// pace. The mean since the start is steadier than a recent one: candidates come in bursts, and
+    /// their sizes differ.
+    fn pace(self, done: u64, total: u64) -> Option<String> {
+        let here = done.saturating_sub(self.candidates);
+        if here == 0 {
+            return None;
+        }
+        let seconds = self.time.elapsed().as_secs_f64();
+        let per_minute = 60.0 * here as f64 / seconds.max(1e-3);
+        let left = total.saturating_sub(done) as f64 * seconds / here as f64;
+        let left = FormattedDuration(Duration::from_secs(left.ceil() as u64));
+        Some(format!("{per_minute:.1} per minute, {left} left"))
     }
 }
 
@@ -44,11 +107,17 @@ impl Observer for Terminal {
 
     fn generation_starts(&self, generation: u32, candidates: usize) {
         let done = u64::from(generation - 1) * candidates as u64;
-        if self.bar.position() < done {
-            // A resumed run: what the journal holds took no time now.
+        self.start.get_or_init(|| {
             self.bar.set_position(done);
-            self.bar.reset_eta();
-        }
+            if done > 0 {
+                let message = format!("going on with generation {generation}");
+                self.bar.set_message(message);
+            }
+            Start {
+                time: Instant::now(),
+                candidates: done,
+            }
+        });
     }
 
     fn candidate_done(&self) {
@@ -56,19 +125,11 @@ impl Observer for Terminal {
     }
 
     fn generation_done(&self, line: &GenerationLine) {
-        let text = format!(
-            "generation {:>3}/{}: best fitness {:.3}, accuracy {:6.2} %, {} parameters, {} MACs",
-            line.generation,
-            self.generations.load(Ordering::Relaxed),
-            line.best.fitness,
-            100.0 * line.best.accuracy,
-            line.best.parameters,
-            line.best_macs,
-        );
+        let generations = self.generations.load(Ordering::Relaxed);
         if self.bar.is_hidden() {
-            eprintln!("{text}");
+            eprintln!("{}{}", plain(line, generations), self.pace());
         } else {
-            self.bar.set_message(text);
+            self.bar.set_message(view(line, generations));
         }
     }
 
@@ -94,5 +155,120 @@ impl Observer for Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// A generation on several lines.
+fn view(line: &GenerationLine, generations: u32) -> String {
+    let best = &line.best;
+    format!(
+        "generation {:>3} of {generations:<3}    members by age {}\n\
+         fitness    best {:.3}    median {:.3}\n\
+         accuracy   fittest {:.2} %    highest {:.2} %\n\
+         fittest    individual {}, {} parameters, {} MACs",
+        line.generation,
+        ages(line),
+        best.fitness,
+        line.median_fitness,
+        100.0 * best.accuracy,
+        100.0 * line.best_accuracy,
+        best.id,
+        best.parameters,
+        line.best_macs,
+    )
+}
+
+/// A generation on one line.
+fn plain(line: &GenerationLine, generations: u32) -> String {
+    let best = &line.best;
+    format!(
+        "generation {:>3}/{generations}: fitness {:.3} (median {:.3}), accuracy {:6.2} %, {} \
+         parameters, {} MACs, ages {}",
+        line.generation,
+        best.fitness,
+        line.median_fitness,
+        100.0 * best.accuracy,
+        best.parameters,
+        line.best_macs,
+        ages(line),
+    )
+}
+
+/// `0:2 1:5`: the members of each age.
+fn ages(line: &GenerationLine) -> String {
+    let ages = line.ages.iter();
+    let ages: Vec<String> = ages
+        .map(|(age, members)| format!("{age}:{members}"))
+        .collect();
+    ages.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use indicatif::InMemoryTerm;
+
+    use super::*;
+    use crate::select::Candidate;
+
+    fn line() -> GenerationLine {
+        GenerationLine {
+            generation: 12,
+            best: Candidate {
+                id: 93,
+                age: 3,
+                fitness: 1.8732,
+                accuracy: 0.984,
+                parameters: 7204,
+            },
+            best_macs: 241_232,
+            median_fitness: 1.7041,
+            best_accuracy: 0.986,
+            ages: BTreeMap::from([(0, 2), (3, 6)]),
+            rejected: 1,
+        }
+    }
+
+    #[test]
+    fn the_view_shows_the_generation_and_the_pace() {
+        let screen = InMemoryTerm::new(12, 90);
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let terminal = Terminal::on(target);
+        terminal.run_starts(&Settings::mnist());
+        // It draws when this test says so.
+        terminal.bar.disable_steady_tick();
+        terminal.generation_starts(13, 8);
+        terminal.generation_done(&line());
+        terminal.bar.tick();
+        assert!(!screen.contents().contains("per minute"));
+        terminal.candidate_done();
+        terminal.bar.tick();
+        let seen = screen.contents();
+        for part in [
+            "generation  12 of 20",
+            "members by age 0:2 3:6",
+            "best 1.873    median 1.704",
+            "fittest 98.40 %    highest 98.60 %",
+            "individual 93, 7204 parameters, 241232 MACs",
+            "97/160 candidates, ",
+            " per minute, 00:",
+        ] {
+            assert!(seen.contains(part), "{part} in\n{seen}");
+        }
+        drop(terminal);
+        assert_eq!(screen.contents(), "");
+    }
+
+    #[test]
+    fn a_resumed_run_has_the_pace_of_this_process() {
+        let minute_ago = Instant::now() - Duration::from_secs(60);
+        let start = Start {
+            time: minute_ago,
+            candidates: 100,
+        };
+        assert_eq!(start.pace(100, 160), None);
+        let pace = start.pace(130, 160).unwrap();
+        assert!(pace.starts_with("30.0 per minute, 00:01:0"), "{pace}");
     }
 }

@@ -78,7 +78,8 @@ impl Inspection<'_, '_> {
     }
 }
 
-fn describe(layer: &Layer<'_>) -> String {
+/// What a layer is, on one line: `conv 3x3 stride 2x2 pad 1 ReLU`.
+pub fn describe(layer: &Layer<'_>) -> String {
     let relu = match layer.activation() {
         Activation::Relu => " ReLU",
         Activation::Linear => "",

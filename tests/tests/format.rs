@@ -176,8 +176,13 @@ fn what_inference_could_stumble_over_is_refused() {
             ParseError::Sections,
         ),
         (
-            "parameters too short",
+            "parameters too short, the rest no section",
             refusal(28, 92, 88),
+            ParseError::Sections,
+        ),
+        (
+            "more neurons than parameters",
+            refusal(69, 2, 3),
             ParseError::ParametersLength { layer: 2 },
         ),
         ("unknown product", refusal(32, 0, 2), ParseError::Records),

@@ -1,5 +1,6 @@
 //! The interface between the evolutionary algorithm and a CNN implementation (the paper's
-//! section 3), and the implementations: [`Reference`] is the specification, in f64 and slow.
+//! section 3), and two implementations: [`Lanes`] is the one to train with; [`Reference`] is the
+//! specification that it is tested against, in f64 and slow.
 //!
 //! Both minimize the softmax cross-entropy, averaged over the batch, by plain stochastic gradient
 //! descent (section 4). Conventions that every backend keeps:
@@ -284,5 +285,109 @@ fn update_running(norm: &mut BatchNorm, filter: usize, mean: f32, variance: f32,
     if count > 1 {
         let unbiased = variance * (count as f32 / (count - 1) as f32);
         towards(&mut norm.variance[filter], unbiased);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::specimen::Follow;
+    use rand_chacha::ChaCha8Rng;
+    use rand_core::SeedableRng;
+    use runtime_nostd::geometry::Op;
+
+    const SGD: Sgd = Sgd {
+        learning_rate: 0.1,
+        batch_size: NonZeroUsize::new(32).unwrap(),
+        label_smoothing: 0.0,
+    };
+
+    fn backends() -> [Box<dyn Backend>; 2] {
+        [Box::new(Reference), Box::new(Lanes::detect())]
+    }
+
+    fn specimen() -> (Network, Images) {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let layers = [(Op::Dense { outputs: 4 }, Follow::NormRelu)];
+        let network = specimen::network(Shape::new(3, 3, 1), &layers, 3, &mut rng);
+        let images = specimen::images(&network, 6, &mut rng);
+        (network, images)
+    }
+
+    #[test]
+    fn images_that_do_not_fit_are_refused() {
+        let (mut network, images) = specimen();
+        let labels = Images::new(Shape::new(3, 3, 1), vec![0; 9], vec![3]);
+        let shape = Images::new(Shape::new(9, 1, 1), vec![0; 9], vec![0]);
+        for backend in backends() {
+            let mut error = |images, order: &[u32]| {
+                backend
+                    .train(&mut network, images, order, &SGD)
+                    .unwrap_err()
+            };
+            assert_eq!(error(&images, &[]), TrainError::NoImages);
+            assert_eq!(
+                error(&images, &[0, 6]),
+                TrainError::ImageIndex {
+                    index: 6,
+                    images: 6
+                }
+            );
+            assert_eq!(
+                error(&labels, &[0]),
+                TrainError::Label {
+                    index: 0,
+                    label: 3,
+                    classes: 3
+                }
+            );
+            assert!(matches!(error(&shape, &[0]), TrainError::ImageShape { .. }));
+            assert_eq!(backend.infer(&network, &images, &[]), Ok(Vec::new()));
+        }
+    }
+
+    #[test]
+    fn divergence_is_an_error() {
+        let (network, images) = specimen();
+        let sgd = Sgd {
+            learning_rate: f32::INFINITY,
+            batch_size: NonZeroUsize::new(2).unwrap(),
+            label_smoothing: 0.0,
+        };
+        for backend in backends() {
+            let result = backend.train(&mut network.clone(), &images, &[0, 1, 2, 3], &sgd);
+            assert_eq!(
+                result,
+                Err(TrainError::Diverged {
+                    batch: 1,
+                    what: Divergence::Loss
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn an_undefined_weight_is_found_behind_relu() {
+        let (mut network, images) = specimen();
+        network.layers[0].parameters.as_mut().unwrap().weights[0] = f32::NAN;
+        for backend in backends() {
+            let error = backend.train(&mut network.clone(), &images, &[0, 1, 2, 3], &SGD);
+            assert!(
+                matches!(error, Err(TrainError::Diverged { .. })),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_single_value_leaves_the_running_variance() {
+        let (network, images) = specimen();
+        let norm = |network: &Network| network.layers[0].parameters.clone().unwrap().norm.unwrap();
+        for backend in backends() {
+            let mut trained = network.clone();
+            backend.train(&mut trained, &images, &[0], &SGD).unwrap();
+            assert_eq!(norm(&trained).variance, norm(&network).variance);
+            assert_ne!(norm(&trained).mean, norm(&network).mean);
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Convolution: forward, and backward to its input. Both are the same correlation of a zero-padded
-//! band of rows with packed weights.
+//! The geometry of a convolution: bands of zero-padded rows, packed weights, and the way back to
+//! the input.
 //!
 //! Backward with stride `s`: the input rows `y` of one residue `(y + pad) mod s` see every `s`-th
 //! kernel row and neighboring rows of the output's gradient, so each of the `s_h · s_w` residues
@@ -8,7 +8,7 @@
 use runtime_nostd::geometry::Window;
 
 use super::map::{Extent, Reading};
-use super::simd::{Kernel, OUT, Register};
+use super::simd::{OUT, Register};
 use super::vector::{Vector, pieces};
 
 /// Vectors that a band of rows may take: half of a typical second-level cache.
@@ -16,9 +16,9 @@ const BAND_VECTORS: usize = 8192;
 
 /// One dimension of a window.
 #[derive(Clone, Copy, Debug)]
-struct Axis {
+pub(super) struct Axis {
     kernel: usize,
-    stride: usize,
+    pub(super) stride: usize,
     /// Padding before the map's first element.
     pad: usize,
     /// Elements of the input.
@@ -27,11 +27,11 @@ struct Axis {
 
 /// The kernel elements that inputs of one residue see, as a correlation over outputs.
 #[derive(Clone, Copy, Debug)]
-struct Phase {
+pub(super) struct Phase {
     /// `(input position + pad) mod stride`, which is also the first kernel element.
     residue: usize,
     /// Number of kernel elements: `residue`, `residue + stride`, and so on.
-    taps: usize,
+    pub(super) taps: usize,
 }
 
 impl Axis {
@@ -51,15 +51,22 @@ impl Axis {
     }
 
     /// The first output, counted from the halo's start, that an input of `phase` reads.
-    fn first_output(self, phase: Phase, input: usize) -> usize {
+    pub(super) fn first_output(self, phase: Phase, input: usize) -> usize {
         (input + self.pad - phase.residue) / self.stride + self.halo() + 1 - phase.taps
     }
 
     /// Outputs with both halos that the inputs `start..end` read: first and number.
-    fn outputs_of(self, start: usize, end: usize) -> (usize, usize) {
+    pub(super) fn outputs_of(self, start: usize, end: usize) -> (usize, usize) {
         let first = (start + self.pad) / self.stride;
         let last = (end - 1 + self.pad) / self.stride + self.halo();
         (first, last + 1 - first)
+    }
+
+    /// The inputs of `phase` within `start..end`: first and number.
+    pub(super) fn inputs_of(self, phase: Phase, start: usize, end: usize) -> (usize, usize) {
+        let past = (start + self.pad + self.stride - phase.residue) % self.stride;
+        let first = start + (self.stride - past) % self.stride;
+        (first, end.saturating_sub(first).div_ceil(self.stride))
     }
 
     /// The kernel elements of `phase` in the order of the outputs that they meet.
@@ -73,8 +80,8 @@ impl Axis {
 /// The geometry of one convolution, and the bands it is cut into.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Convolution {
-    rows: Axis,
-    columns: Axis,
+    pub(super) rows: Axis,
+    pub(super) columns: Axis,
     pub(super) input: Extent,
     pub(super) output: Extent,
 }
@@ -136,7 +143,7 @@ impl Convolution {
     }
 
     /// Vectors of one row of the output's gradient with its halos.
-    fn padded_gradient_row(self) -> usize {
+    pub(super) fn padded_gradient_row(self) -> usize {
         let last = (self.columns.input - 1 + self.columns.pad) / self.columns.stride;
         (last + self.columns.halo() + 1) * self.output.channels
     }
@@ -159,6 +166,11 @@ impl Convolution {
     /// The output rows of each band: first and number.
     pub(super) fn output_bands(self) -> impl Iterator<Item = (usize, usize)> {
         pieces(self.output.height, self.output_rows_per_band())
+    }
+
+    /// The input rows of each band when going backward: first and number.
+    pub(super) fn input_bands(self) -> impl Iterator<Item = (usize, usize)> {
+        pieces(self.input.height, self.input_rows_per_band())
     }
 
     /// Fills `band` with the zero-padded activations that `rows` output rows from `first` read.
@@ -193,7 +205,7 @@ impl Convolution {
     /// Fills `band` with rows `first..first + rows` of the output's gradient, counted from the
     /// halo's start.
     #[inline(always)]
-    fn fill_gradient(
+    pub(super) fn fill_gradient(
         self,
         gradient: &[Vector],
         (first, rows): (usize, usize),
@@ -252,7 +264,8 @@ impl Convolution {
         }
     }
 
-    fn phases(self) -> impl Iterator<Item = (Phase, Phase)> {
+    /// The phases of rows and columns, in the order of [`Convolution::pack_backward`].
+    pub(super) fn phases(self) -> impl Iterator<Item = (Phase, Phase)> {
         (0..self.rows.stride).flat_map(move |y| {
             (0..self.columns.stride).map(move |x| (self.rows.phase(y), self.columns.phase(x)))
         })
@@ -274,208 +287,4 @@ impl Padding {
         row[end..].fill(Vector::ZERO);
         &mut row[self.before..end]
     }
-}
-
-/// The correlation of one row of outputs.
-#[derive(Clone, Copy)]
-struct Correlation<'a> {
-    /// The band, from the first tap of the first output on.
-    source: &'a [Vector],
-    tap_rows: usize,
-    /// Vectors from one tap row to the next.
-    row_step: usize,
-    /// Contiguous vectors of one tap row.
-    run: usize,
-    /// Vectors between the windows of neighboring outputs.
-    pixel_step: usize,
-    /// Packed weights: for each piece of channels `[tap row, run, channel of the piece]`.
-    weights: &'a [f32],
-    /// Where the sums start, one per channel.
-    bias: &'a [f32],
-    /// Vectors between neighboring outputs in the destination.
-    output_step: usize,
-}
-
-impl Correlation<'_> {
-    #[inline(always)]
-    fn run<R: Register, const PX: usize>(self, outputs: usize, destination: &mut [Vector]) {
-        for (first, count) in pieces(outputs, PX) {
-            match count {
-                1 => self.pixels::<R, 1>(first, destination),
-                2 => self.pixels::<R, 2>(first, destination),
-                3 => self.pixels::<R, 3>(first, destination),
-                4 => self.pixels::<R, 4>(first, destination),
-                _ => {}
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn pixels<R: Register, const PX: usize>(self, first: usize, destination: &mut [Vector]) {
-        for (channel, count) in pieces(self.bias.len(), OUT) {
-            match count {
-                1 => self.block::<R, 1, PX>(first, channel, destination),
-                2 => self.block::<R, 2, PX>(first, channel, destination),
-                3 => self.block::<R, 3, PX>(first, channel, destination),
-                4 => self.block::<R, 4, PX>(first, channel, destination),
-                5 => self.block::<R, 5, PX>(first, channel, destination),
-                6 => self.block::<R, 6, PX>(first, channel, destination),
-                _ => {}
-            }
-        }
-    }
-
-    /// `COUNT` channels of `PX` neighboring outputs.
-    #[inline(always)]
-    fn block<R: Register, const COUNT: usize, const PX: usize>(
-        self,
-        first: usize,
-        channel: usize,
-        destination: &mut [Vector],
-    ) {
-        let terms = self.tap_rows * self.run;
-        let weights = &self.weights[channel * terms..][..COUNT * terms];
-        let (weights, _) = weights.as_chunks::<COUNT>();
-        let bias = &self.bias[channel..][..COUNT];
-        let mut sums = [[R::splat(0.0); PX]; COUNT];
-        for out in 0..COUNT {
-            sums[out] = [R::splat(bias[out]); PX];
-        }
-        for tap_row in 0..self.tap_rows {
-            let start = first * self.pixel_step + tap_row * self.row_step;
-            let mut runs: [&[Vector]; PX] = [&[]; PX];
-            for (pixel, run) in runs.iter_mut().enumerate() {
-                *run = &self.source[start + pixel * self.pixel_step..][..self.run];
-            }
-            let weights = &weights[tap_row * self.run..][..self.run];
-            for term in 0..self.run {
-                let mut activations = [R::splat(0.0); PX];
-                for pixel in 0..PX {
-                    activations[pixel] = R::load(&runs[pixel][term]);
-                }
-                for out in 0..COUNT {
-                    let weight = R::splat(weights[term][out]);
-                    for pixel in 0..PX {
-                        sums[out][pixel] =
-                            sums[out][pixel].plus_product(activations[pixel], weight);
-                    }
-                }
-            }
-        }
-        for pixel in 0..PX {
-            let to = &mut destination[(first + pixel) * self.output_step + channel..][..COUNT];
-            for out in 0..COUNT {
-                sums[out][pixel].store(&mut to[out]);
-            }
-        }
-    }
-}
-
-/// The sums of one block of images: `output = bias + Σ weight · activation`.
-pub(super) struct Forward<'a> {
-    pub(super) convolution: Convolution,
-    /// What the layer reads, as stored.
-    pub(super) source: &'a [Vector],
-    pub(super) reading: &'a Reading,
-    /// From [`Convolution::pack`].
-    pub(super) packed: &'a [f32],
-    pub(super) bias: &'a [f32],
-    pub(super) band: &'a mut [Vector],
-    pub(super) output: &'a mut [Vector],
-}
-
-impl Kernel for Forward<'_> {
-    #[inline(always)]
-    fn run<R: Register, const PX: usize>(self) {
-        let geometry = self.convolution;
-        let mut outputs = self.output.chunks_exact_mut(geometry.output.row());
-        for (first, rows) in geometry.output_bands() {
-            geometry.fill::<R>(self.source, self.reading, (first, rows), self.band);
-            for (row, output) in outputs.by_ref().take(rows).enumerate() {
-                let correlation = Correlation {
-                    source: &self.band[row * geometry.row_step()..],
-                    tap_rows: geometry.kernel_rows(),
-                    row_step: geometry.padded_row(),
-                    run: geometry.run(),
-                    pixel_step: geometry.pixel_step(),
-                    weights: self.packed,
-                    bias: self.bias,
-                    output_step: geometry.output.channels,
-                };
-                correlation.run::<R, PX>(geometry.output.width, output);
-            }
-        }
-    }
-}
-
-/// The gradient with respect to what the layer reads, from that with respect to its sums, of one
-/// block of images.
-pub(super) struct Backward<'a> {
-    pub(super) convolution: Convolution,
-    pub(super) gradient: &'a [Vector],
-    /// From [`Convolution::pack_backward`].
-    pub(super) packed: &'a [f32],
-    /// One 0 for each input channel.
-    pub(super) zeros: &'a [f32],
-    pub(super) band: &'a mut [Vector],
-    pub(super) input_gradient: &'a mut [Vector],
-}
-
-impl Kernel for Backward<'_> {
-    #[inline(always)]
-    fn run<R: Register, const PX: usize>(self) {
-        let geometry = self.convolution;
-        for (first, rows) in pieces(geometry.input.height, geometry.input_rows_per_band()) {
-            let outputs = geometry.rows.outputs_of(first, first + rows);
-            geometry.fill_gradient(self.gradient, outputs, self.band);
-            let mut packed = self.packed;
-            for (vertical, horizontal) in geometry.phases() {
-                let run = horizontal.taps * geometry.output.channels;
-                // A stride beyond the kernel leaves inputs that no output reads.
-                let tap_rows = if run == 0 { 0 } else { vertical.taps };
-                let (weights, rest) = packed.split_at(tap_rows * run * geometry.input.channels);
-                packed = rest;
-                let (first_x, pixels) =
-                    positions(geometry.columns, horizontal, 0, geometry.input.width);
-                let (first_y, lines) = positions(geometry.rows, vertical, first, first + rows);
-                if pixels == 0 {
-                    continue;
-                }
-                for line in 0..lines {
-                    let y = first_y + line * geometry.rows.stride;
-                    let band_row = geometry.rows.first_output(vertical, y) - outputs.0;
-                    let column = geometry.columns.first_output(horizontal, first_x);
-                    let start = band_row * geometry.padded_gradient_row()
-                        + column * geometry.output.channels;
-                    let correlation = Correlation {
-                        source: if tap_rows == 0 {
-                            &[]
-                        } else {
-                            &self.band[start..]
-                        },
-                        tap_rows,
-                        row_step: geometry.padded_gradient_row(),
-                        run,
-                        pixel_step: geometry.output.channels,
-                        weights,
-                        bias: self.zeros,
-                        output_step: geometry.pixel_step(),
-                    };
-                    let to = y * geometry.input.row() + first_x * geometry.input.channels;
-                    correlation.run::<R, PX>(pixels, &mut self.input_gradient[to..]);
-                }
-            }
-        }
-    }
-}
-
-/// The inputs of `phase` within `start..end`: first and number.
-fn positions(axis: Axis, phase: Phase, start: usize, end: usize) -> (usize, usize) {
-    let behind = (start + axis.pad + axis.stride - phase.residue) % axis.stride;
-    let first = if behind == 0 {
-        start
-    } else {
-        start + axis.stride - behind
-    };
-    (first, end.saturating_sub(first).div_ceil(axis.stride))
 }

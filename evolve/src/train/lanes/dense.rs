@@ -271,10 +271,10 @@ impl Backward<'_> {
                 }
             }
         }
-        for index in 0..COUNT {
-            for offset in 0..BLOCKS {
+        for (index, sums) in sums.iter().enumerate() {
+            for (offset, sum) in sums.iter().enumerate() {
                 let to = (block + offset) * inputs + input + index;
-                sums[index][offset].store(&mut self.input_gradient[to]);
+                sum.store(&mut self.input_gradient[to]);
             }
         }
     }

@@ -7,25 +7,33 @@
 //! last block have no gradient and no part in the statistics.
 //!
 //! - A layer stores its sums once. Batch normalization and ReLU are applied by whoever reads them
-//!   ([`map::Reading`]), while it copies rows into a zero-padded band that fits the cache.
+//!   ([`map::Reading`]), while it copies rows into a zero-padded band that fits the cache
+//!   ([`convolution`]).
 //! - Convolution forward, and backward to its input, are one correlation of a band with packed
-//!   weights ([`convolution`]); the gradient of weights keeps its lanes apart to the end of the
-//!   batch ([`weights`]).
-//! - The kernels are safe, generic code, compiled for AVX-512, AVX2 and neither ([`simd`]).
+//!   weights ([`correlate`]); the gradient of weights keeps its lanes apart to the end of the batch
+//!   ([`weights`]).
+//! - The kernels are safe, generic code, compiled for AVX-512, AVX2 and neither; what a register is
+//!   stands in [`simd`] alone.
+//! - All memory of a run is planned before it starts ([`plan`]); [`workspace`] goes forward through
+//!   a batch, [`backward`] back.
 
 use exporter::dataset::Images;
 use exporter::network::Network;
 
 use super::pace::{Constant, Pace};
 use super::{Backend, Divergence, Epoch, Sgd, TrainError, check, check_finite, check_labels};
+use plan::{Plan, Purpose};
 use simd::InstructionSet;
 use softmax::Score;
-use workspace::{Plan, Purpose, Workspace};
+use workspace::Workspace;
 
+mod backward;
 mod convolution;
+mod correlate;
 mod dense;
 mod map;
 mod norm;
+mod plan;
 mod pool;
 mod simd;
 mod softmax;

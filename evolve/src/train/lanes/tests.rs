@@ -10,7 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 use runtime_nostd::geometry::{Op, Shape, Window};
 
-use super::workspace::{Plan, Purpose, Workspace};
+use super::plan::{Plan, Purpose};
+use super::workspace::Workspace;
 use super::{Lanes, workspace_bytes};
 use crate::train::specimen::{self, Follow};
 use crate::train::{Backend, Epoch, Momentum, Reference, Sgd, TrainError};
@@ -138,7 +139,7 @@ fn vectors(network: &Network) -> Vec<(String, &[f32])> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 100,
+        cases: 60,
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
