@@ -2,6 +2,7 @@
 //! pieces, training, and the runs that put them together.
 
 pub mod age;
+pub mod baseline;
 pub mod config;
 pub mod cost;
 pub mod crossover;

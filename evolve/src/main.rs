@@ -7,14 +7,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Parser as _;
+use evolve::baseline::{self, LayerList};
 use evolve::folder::{FrontLine, read_front};
 use evolve::history::History;
-use evolve::options::{Arguments, Command, MachineOptions, RunOptions};
+use evolve::options::{Arguments, BaselineOptions, Command, MachineOptions, RunOptions};
 use evolve::report::{write_comparison, write_report};
 use evolve::results::{PolishedLine, Report};
 use evolve::run::{Run, RunError, Session};
 use evolve::terminal::Terminal;
 use evolve::train::Lanes;
+use exporter::file::write_network;
 
 /// Held while files are written, so that no signal ends the process in the middle of one.
 static WRITING: Mutex<()> = Mutex::new(());
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
             generations,
             machine,
         }) => resume(&folder, generations, &machine),
+        Some(Command::Baseline(options)) => train_baseline(options),
         Some(Command::Front { folder }) => front(&folder),
         Some(Command::Report { folder, output }) => report(&folder, output),
         Some(Command::Compare { folders, output }) => compare(&folders, &output),
@@ -111,6 +114,36 @@ fn exit_on_signals(folder: &Path) -> Result<(), ctrlc::Error> {
         eprintln!("\nstopped; to go on: evolve resume {}", folder.display());
         std::process::exit(INTERRUPTED);
     })
+}
+
+fn train_baseline(options: BaselineOptions) -> Result<(), Box<dyn Error>> {
+    let list = LayerList::read(&options.layers)?;
+    let output = options.output.clone();
+    let config = options.config();
+    let (network, report) = baseline::train(&list, &config, &Lanes::detect(), |epoch, loss| {
+        eprintln!("epoch {:>3}: loss {loss:.4}", epoch + 1);
+    })?;
+    write_network(&network, &output)?;
+    let percent = |accuracy: f64| 100.0 * accuracy;
+    println!(
+        "{}: {} parameters, {} MACs",
+        output.display(),
+        report.cost.parameters,
+        report.cost.macs
+    );
+    println!(
+        "accuracy: {:.2} % on Dtest; {:.2} % on Dval in f32, {:.2} % in Q8.8",
+        percent(report.test_accuracy_f32),
+        percent(report.validation_accuracy_f32),
+        percent(report.validation_accuracy_fixed)
+    );
+    println!(
+        "next: evolve run --preset approximate --seed-network {} --seed {}, with the same --data \
+         and --split",
+        output.display(),
+        config.seed
+    );
+    Ok(())
 }
 
 fn front(folder: &Path) -> Result<(), Box<dyn Error>> {

@@ -62,6 +62,11 @@ pub enum Command {
         #[command(flatten)]
         machine: MachineOptions,
     },
+    /// Train a network whose layers a file lists, for evolution to approximate (--seed-network).
+    ///
+    /// Give the evolution the same --seed and --split: with others, its Dtest and Dval would hold
+    /// images that the network was trained on.
+    Baseline(BaselineOptions),
     /// Print the networks that no other one of the run beats in accuracy, parameters, MACs and
     /// arena together.
     Front {
@@ -98,6 +103,51 @@ pub struct MachineOptions {
     /// results; resume goes on from there.
     #[arg(long, value_name = "MINUTES", value_parser = parse_minutes)]
     pub budget_minutes: Option<Duration>,
+}
+
+/// Options of a baseline's training.
+#[derive(Clone, Debug, Args)]
+pub struct BaselineOptions {
+    /// TOML file of the layers, as evolve/baselines/cifar10.toml.
+    pub layers: PathBuf,
+    /// The network to write (.network).
+    #[arg(long, short, value_name = "NETWORK")]
+    pub output: PathBuf,
+    /// Folder of the data set: IDX (MNIST) or CIFAR-10 binary files [default: the bundled MNIST
+    /// subset].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where all random numbers come from [default: 1].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How the images are divided into Dtrain, Dtest and Dval [default: paper].
+    #[arg(long, value_enum)]
+    split: Option<SplitOption>,
+    /// Passes over Dtrain.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    epochs: u32,
+    /// Most pixels that images are shifted by [default: 0].
+    #[arg(long, value_name = "PIXELS")]
+    shift: Option<u8>,
+    /// Whether images are mirrored [default: never].
+    #[arg(long, value_enum)]
+    flip: Option<FlipOption>,
+}
+
+impl BaselineOptions {
+    /// What the options mean: a run's configuration of which the search is left out.
+    pub fn config(self) -> Config {
+        let options = RunOptions {
+            data: self.data,
+            seed: self.seed,
+            split: self.split,
+            polish: Some(self.epochs),
+            polish_shift: self.shift,
+            polish_flip: self.flip,
+            ..RunOptions::default()
+        };
+        options.config()
+    }
 }
 
 /// Options of a new run, from the command line or from a file. What neither says is the preset's.

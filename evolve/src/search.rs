@@ -75,7 +75,7 @@ pub struct Summary {
     pub rejection: Option<Rejection>,
 }
 
-/// Why a candidate is scored 0 and cannot survive.
+/// Why a candidate is scored 0 and cannot survive (but see [`Rejection::Constant`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rejection {
@@ -83,7 +83,8 @@ pub enum Rejection {
     Diverged,
     /// Its accumulators could overflow in fixed point.
     Overflow,
-    /// It has been trained and still says the same class of every image of Dtest.
+    /// It has been trained and still says the same class of every image of Dtest. Random search
+    /// trains it further all the same.
     Constant,
 }
 
@@ -372,6 +373,16 @@ impl<B: Backend> Search<'_, B> {
         (member, summary)
     }
 
+    /// Whether a candidate that was rejected, or not, has no place in the next population.
+    fn is_lost(&self, rejection: Option<Rejection>) -> bool {
+        match (rejection, self.settings.algorithm) {
+            (None, _) => false,
+            // Training may still help it, and random search has nothing to put in its place.
+            (Some(Rejection::Constant), Algorithm::RandomSearch) => false,
+            (Some(_), _) => true,
+        }
+    }
+
     /// Line 14: replacement among `parents` and the new candidates that were not rejected.
     fn select(
         &self,
@@ -384,7 +395,7 @@ impl<B: Backend> Search<'_, B> {
         let accepted = offspring
             .into_iter()
             .zip(&candidates)
-            .filter(|(_, summary)| summary.rejection.is_none())
+            .filter(|(_, summary)| !self.is_lost(summary.rejection))
             .map(|(member, _)| member);
         let offspring: Vec<Member> = accepted.collect();
         let survivors: Vec<u64> = match self.settings.algorithm {

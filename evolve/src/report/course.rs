@@ -69,6 +69,7 @@ impl Course {
                     generations.push(Generation::new(line, record, seconds));
                     population = Some(next);
                 }
+                Event::Polished(_) => {}
             }
         }
         let Some(population) = population else {
