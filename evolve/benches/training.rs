@@ -150,7 +150,11 @@ fn training(criterion: &mut Criterion) {
         batch_size: NonZeroUsize::new(32).expect("not 0"),
     };
     for (name, network) in networks() {
-        let count = if macs(&network) > 20_000_000 { 96 } else { 384 };
+        let count = if macs(&network) > 20_000_000 {
+            160
+        } else {
+            1024
+        };
         let images = noise(network.input.shape, count);
         let order: Vec<u32> = (0..count as u32).collect();
         let label = format!("{name} ({:.2} M MACs)", macs(&network) as f64 / 1e6);
@@ -186,7 +190,7 @@ fn training(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default()
-        .sample_size(15)
+        .sample_size(10)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2));
     targets = training

@@ -3,7 +3,7 @@
 
 use super::convolution::Convolution;
 use super::map::Reading;
-use super::simd::{Kernel, OUT, Register};
+use super::simd::{Kernel, OUT, Register, with_constant};
 use super::vector::{Vector, pieces};
 
 /// The correlation of one row of outputs.
@@ -30,28 +30,14 @@ impl Correlation<'_> {
     #[inline(always)]
     fn run<R: Register, const PX: usize>(self, outputs: usize, destination: &mut [Vector]) {
         for (first, count) in pieces(outputs, PX) {
-            match count {
-                1 => self.pixels::<R, 1>(first, destination),
-                2 => self.pixels::<R, 2>(first, destination),
-                3 => self.pixels::<R, 3>(first, destination),
-                4 => self.pixels::<R, 4>(first, destination),
-                _ => {}
-            }
+            with_constant!(count, PX, N => self.pixels::<R, N>(first, destination));
         }
     }
 
     #[inline(always)]
     fn pixels<R: Register, const PX: usize>(self, first: usize, destination: &mut [Vector]) {
         for (channel, count) in pieces(self.bias.len(), OUT) {
-            match count {
-                1 => self.block::<R, 1, PX>(first, channel, destination),
-                2 => self.block::<R, 2, PX>(first, channel, destination),
-                3 => self.block::<R, 3, PX>(first, channel, destination),
-                4 => self.block::<R, 4, PX>(first, channel, destination),
-                5 => self.block::<R, 5, PX>(first, channel, destination),
-                6 => self.block::<R, 6, PX>(first, channel, destination),
-                _ => {}
-            }
+            with_constant!(count, OUT, N => self.block::<R, N, PX>(first, channel, destination));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Fully connected layers. All blocks at once: each weight is loaded once for several of them.
 
 use super::map::Reading;
-use super::simd::{Kernel, OUT, Register};
+use super::simd::{Kernel, OUT, Register, with_constant};
 use super::vector::{LANES, Vector, pieces};
 use super::weights::descend;
 
@@ -102,7 +102,7 @@ impl Kernel for Forward<'_> {
             };
             for block in pieces(dense.blocks, PX) {
                 for out in pieces(dense.outputs, OUT) {
-                    product.run::<R>(block, out, self.output, dense.outputs);
+                    product.run::<R, PX>(block, out, self.output, dense.outputs);
                 }
             }
         }
@@ -123,7 +123,7 @@ struct Product<'a> {
 
 impl Product<'_> {
     #[inline(always)]
-    fn run<R: Register>(
+    fn run<R: Register, const PX: usize>(
         self,
         blocks: (usize, usize),
         outs: (usize, usize),
@@ -136,13 +136,7 @@ impl Product<'_> {
             vectors: &self.vectors[block * self.block_step..],
             ..self
         };
-        match blocks {
-            1 => this.blocks::<R, 1>(outs, output, outputs),
-            2 => this.blocks::<R, 2>(outs, output, outputs),
-            3 => this.blocks::<R, 3>(outs, output, outputs),
-            4 => this.blocks::<R, 4>(outs, output, outputs),
-            _ => {}
-        }
+        with_constant!(blocks, PX, N => this.blocks::<R, N>(outs, output, outputs));
     }
 
     #[inline(always)]
@@ -152,15 +146,7 @@ impl Product<'_> {
         output: &mut [Vector],
         outputs: usize,
     ) {
-        match count {
-            1 => self.block::<R, 1, BLOCKS>(out, output, outputs),
-            2 => self.block::<R, 2, BLOCKS>(out, output, outputs),
-            3 => self.block::<R, 3, BLOCKS>(out, output, outputs),
-            4 => self.block::<R, 4, BLOCKS>(out, output, outputs),
-            5 => self.block::<R, 5, BLOCKS>(out, output, outputs),
-            6 => self.block::<R, 6, BLOCKS>(out, output, outputs),
-            _ => {}
-        }
+        with_constant!(count, OUT, N => self.block::<R, N, BLOCKS>(out, output, outputs));
     }
 
     /// `COUNT` outputs of `BLOCKS` blocks.
@@ -219,13 +205,7 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     fn run<R: Register, const PX: usize>(mut self) {
         for (block, blocks) in pieces(self.dense.blocks, PX) {
-            match blocks {
-                1 => self.blocks::<R, 1>(block),
-                2 => self.blocks::<R, 2>(block),
-                3 => self.blocks::<R, 3>(block),
-                4 => self.blocks::<R, 4>(block),
-                _ => {}
-            }
+            with_constant!(blocks, PX, N => self.blocks::<R, N>(block));
         }
     }
 }
@@ -234,15 +214,7 @@ impl Backward<'_> {
     #[inline(always)]
     fn blocks<R: Register, const BLOCKS: usize>(&mut self, block: usize) {
         for (input, count) in pieces(self.dense.inputs, OUT) {
-            match count {
-                1 => self.block::<R, 1, BLOCKS>(input, block),
-                2 => self.block::<R, 2, BLOCKS>(input, block),
-                3 => self.block::<R, 3, BLOCKS>(input, block),
-                4 => self.block::<R, 4, BLOCKS>(input, block),
-                5 => self.block::<R, 5, BLOCKS>(input, block),
-                6 => self.block::<R, 6, BLOCKS>(input, block),
-                _ => {}
-            }
+            with_constant!(count, OUT, N => self.block::<R, N, BLOCKS>(input, block));
         }
     }
 

@@ -24,6 +24,41 @@ pub(super) trait Kernel {
 /// Channels per block of accumulators.
 pub(super) const OUT: usize = 6;
 
+/// Evaluates a call with the constant that equals `$count`, which is at most `$most` (a constant of
+/// at most 6): a block's extent must be known for its sums to stay in registers. Nothing for 0.
+macro_rules! with_constant {
+    ($count:expr, $most:expr, $N:ident => $call:expr) => {
+        match $count {
+            1 => {
+                const $N: usize = 1;
+                $call
+            }
+            2 if const { $most >= 2 } => {
+                const $N: usize = 2;
+                $call
+            }
+            3 if const { $most >= 3 } => {
+                const $N: usize = 3;
+                $call
+            }
+            4 if const { $most >= 4 } => {
+                const $N: usize = 4;
+                $call
+            }
+            5 if const { $most >= 5 } => {
+                const $N: usize = 5;
+                $call
+            }
+            6 if const { $most >= 6 } => {
+                const $N: usize = 6;
+                $call
+            }
+            _ => {}
+        }
+    };
+}
+pub(super) use with_constant;
+
 /// [`LANES`] values in registers.
 ///
 /// A kernel gets the type from [`InstructionSet::run`] and from nowhere else: that is why these

@@ -2,7 +2,7 @@
 
 use super::convolution::Convolution;
 use super::map::Reading;
-use super::simd::{Kernel, OUT, Register};
+use super::simd::{Kernel, OUT, Register, with_constant};
 use super::vector::{LANES, Vector, pieces, sums_of_lanes};
 
 /// Pixels whose gradients are packed together, for some filters: what the first-level cache holds
@@ -34,19 +34,28 @@ pub(super) fn panel_vectors(convolution: Convolution) -> usize {
     panel_rows(convolution) * convolution.output.width * OUT
 }
 
+/// Filters per block of accumulators. Both factors are loaded here, so that where a register holds
+/// half a vector, a squarer block than [`OUT`] by 1 loads less.
+const fn most_filters(px: usize) -> usize {
+    if px == 1 { 3 } else { OUT }
+}
+
+/// Weights of one kernel row per block of accumulators.
+const fn most_terms(px: usize) -> usize {
+    if px == 1 { 2 } else { px }
+}
+
 impl Kernel for WeightGradient<'_> {
     #[inline(always)]
     fn run<R: Register, const PX: usize>(self) {
         let geometry = self.convolution;
-        // Half of the registers hold one vector each: the block is narrower and longer.
-        let most_filters = if PX == 1 { 3 } else { OUT };
         for (first, rows) in geometry.output_bands() {
             geometry.fill::<R>(self.source, self.reading, (first, rows), self.band);
             for (row, rows) in pieces(rows, panel_rows(geometry)) {
                 let activations = &self.band[row * geometry.row_step()..];
                 let gradient = &self.gradient[(first + row) * geometry.output.row()..];
                 let gradient = &gradient[..rows * geometry.output.row()];
-                for (filter, count) in pieces(geometry.output.channels, most_filters) {
+                for (filter, count) in pieces(geometry.output.channels, most_filters(PX)) {
                     let panel = &mut self.panel[..rows * geometry.output.width * count];
                     pack::<R>(gradient, geometry.output.channels, (filter, count), panel);
                     let mut filters = Filters {
@@ -55,15 +64,7 @@ impl Kernel for WeightGradient<'_> {
                         panel,
                         sums: &mut self.weight_gradient[filter * geometry.fan_in()..],
                     };
-                    match count {
-                        1 => filters.run::<R, 1, PX>(),
-                        2 => filters.run::<R, 2, PX>(),
-                        3 => filters.run::<R, 3, PX>(),
-                        4 => filters.run::<R, 4, PX>(),
-                        5 => filters.run::<R, 5, PX>(),
-                        6 => filters.run::<R, 6, PX>(),
-                        _ => {}
-                    }
+                    with_constant!(count, most_filters(PX), N => filters.run::<R, N, PX>());
                 }
             }
         }
@@ -100,16 +101,10 @@ struct Filters<'a> {
 impl Filters<'_> {
     #[inline(always)]
     fn run<R: Register, const COUNT: usize, const PX: usize>(&mut self) {
-        let most_terms = if PX == 1 { 2 } else { PX }.min(self.geometry.pixel_step());
+        let most = most_terms(PX).min(self.geometry.pixel_step());
         for kernel_row in 0..self.geometry.kernel_rows() {
-            for (term, count) in pieces(self.geometry.run(), most_terms) {
-                match count {
-                    1 => self.block::<R, COUNT, 1>(kernel_row, term),
-                    2 => self.block::<R, COUNT, 2>(kernel_row, term),
-                    3 => self.block::<R, COUNT, 3>(kernel_row, term),
-                    4 => self.block::<R, COUNT, 4>(kernel_row, term),
-                    _ => {}
-                }
+            for (term, count) in pieces(self.geometry.run(), most) {
+                with_constant!(count, most_terms(PX), N => self.block::<R, COUNT, N>(kernel_row, term));
             }
         }
     }
