@@ -174,8 +174,13 @@ fn what_inference_could_stumble_over_is_refused() {
             ParseError::Sections,
         ),
         (
-            "parameters too short",
+            "something behind the parameters that is no section",
             refusal(28, 92, 88),
+            ParseError::Sections,
+        ),
+        (
+            "parameters of a third neuron missing",
+            refusal(69, 2, 3),
             ParseError::ParametersLength { layer: 2 },
         ),
         ("unknown product", refusal(32, 0, 2), ParseError::Records),
