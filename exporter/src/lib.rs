@@ -5,6 +5,7 @@
 
 pub mod cuts;
 pub mod dataset;
+pub mod diff_layers;
 pub mod export;
 pub mod file;
 pub mod fold;
@@ -13,5 +14,6 @@ pub mod inspect;
 pub mod module;
 pub mod network;
 pub mod quantize;
+pub mod sections;
 pub mod verify;
 pub mod write;

@@ -4,14 +4,18 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use exporter::dataset::Dataset;
+use exporter::diff_layers::Rows;
 use exporter::export::{Exported, export};
 use exporter::file::{read_network, write_atomically};
 use exporter::inspect::Inspection;
 use exporter::module::rust_module;
+use exporter::network::Network;
+use exporter::sections::{append_golden, append_metadata};
 use exporter::verify::{Verification, verify};
 use exporter::write::Blob;
+use runtime_nostd::blob::Prefix;
 use runtime_nostd::q8_8::Product;
 
 /// From a trained network to the blob that runs on a microcontroller.
@@ -25,18 +29,15 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Fold, quantize and prove a network, and write its blob.
-    Export {
-        /// A trained network (.network).
-        network: PathBuf,
-        /// The blob to write (.q88).
-        #[arg(short, long, value_name = "BLOB")]
-        output: PathBuf,
-        /// A Rust module to write: constants, types and the blob, for a firmware to include.
-        #[arg(long, value_name = "FILE")]
-        rust: Option<PathBuf>,
-        /// How products are rounded.
-        #[arg(long, value_enum, default_value_t = ProductOption::Exact)]
-        product: ProductOption,
+    Export(Export),
+    /// Compare what a device computed for one image, row by row, with this machine.
+    DiffLayers {
+        /// The blob (.q88) that the device ran.
+        blob: PathBuf,
+        /// What the device wrote (`runtime_nostd::Dump`).
+        dump: PathBuf,
+        /// The image's pixels as raw bytes, rows, columns, channels.
+        image: PathBuf,
     },
     /// Print what a blob contains.
     Inspect {
@@ -56,12 +57,46 @@ enum Command {
     },
 }
 
+#[derive(Debug, Args)]
+struct Export {
+    /// A trained network (.network).
+    network: PathBuf,
+    /// The blob to write (.q88).
+    #[arg(short, long, value_name = "BLOB")]
+    output: PathBuf,
+    /// A Rust module to write: constants, types and the blob, for a firmware to include.
+    #[arg(long, value_name = "FILE")]
+    rust: Option<PathBuf>,
+    /// How products are rounded.
+    #[arg(long, value_enum, default_value_t = ProductOption::Exact)]
+    product: ProductOption,
+    /// Store class names and provenance in the blob.
+    #[arg(long)]
+    metadata: bool,
+    /// Store this many test images with their logits in the blob, for a self-test of the device.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    golden: usize,
+    /// A folder of IDX or CIFAR-10 files with the test images [default: the bundled MNIST
+    /// subset].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ProductOption {
     /// Exact products, one rounding at the store.
     Exact,
     /// Every product rounded to Q8.8, as in the paper.
     Rounded,
+}
+
+impl From<ProductOption> for Product {
+    fn from(product: ProductOption) -> Self {
+        match product {
+            ProductOption::Exact => Self::Exact,
+            ProductOption::Rounded => Self::Rounded,
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -76,12 +111,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
-        Command::Export {
-            network,
-            output,
-            rust,
-            product,
-        } => run_export(&network, &output, rust.as_deref(), product),
+        Command::Export(arguments) => run_export(&arguments),
+        Command::DiffLayers { blob, dump, image } => run_diff_layers(&blob, &dump, &image),
         Command::Inspect { blob } => run_inspect(&blob),
         Command::Verify {
             blob,
@@ -91,22 +122,29 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn run_export(
-    path: &Path,
-    output: &Path,
-    rust: Option<&Path>,
-    product: ProductOption,
-) -> Result<(), Box<dyn Error>> {
+fn run_export(arguments: &Export) -> Result<(), Box<dyn Error>> {
+    let path = &arguments.network;
     let network = read_network(path)?;
-    let product = match product {
-        ProductOption::Exact => Product::Exact,
-        ProductOption::Rounded => Product::Rounded,
-    };
-    let Exported { blob, quantization } =
-        export(&network, product).map_err(|error| format!("{}: {error}", path.display()))?;
-    let model = blob.model()?;
-    write_file(output, blob.as_bytes())?;
-    for layer in &quantization {
+    let exported = export(&network, arguments.product.into())
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    warn_of_saturation(&exported);
+    let mut blob = exported.blob;
+    if arguments.metadata {
+        blob = append_metadata(&blob, &network)?;
+    }
+    if arguments.golden > 0 {
+        blob = add_golden(&blob, arguments.golden, arguments.data.as_deref())?;
+    }
+    write_export(
+        &network,
+        &blob,
+        &arguments.output,
+        arguments.rust.as_deref(),
+    )
+}
+
+fn warn_of_saturation(exported: &Exported) {
+    for layer in &exported.quantization {
         if layer.saturated_weights + layer.saturated_biases > 0 {
             eprintln!(
                 "warning: layer {}: {} of {} weights (range {:+.3} .. {:+.3}) and {} biases saturated",
@@ -119,6 +157,27 @@ fn run_export(
             );
         }
     }
+}
+
+/// Appends the first `count` test images as golden vectors.
+fn add_golden(blob: &Blob, count: usize, data: Option<&Path>) -> Result<Blob, Box<dyn Error>> {
+    let data = load(data)?;
+    if count > data.test.len() {
+        let images = data.test.len();
+        return Err(format!("{}: only {images} test images for --golden", data.name).into());
+    }
+    let images: Vec<&[u8]> = (0..count).map(|index| data.test.pixels(index)).collect();
+    Ok(append_golden(blob, &images)?)
+}
+
+fn write_export(
+    network: &Network,
+    blob: &Blob,
+    output: &Path,
+    rust: Option<&Path>,
+) -> Result<(), Box<dyn Error>> {
+    let model = blob.model()?;
+    write_file(output, blob.as_bytes())?;
     println!(
         "{}: {} bytes of flash, {} bytes of arena, {} MACs",
         output.display(),
@@ -128,11 +187,29 @@ fn run_export(
     );
     if let Some(rust) = rust {
         let blob_path = relative(output, rust)?;
-        let source = rust_module(&network, &model, blob.as_bytes(), &blob_path);
+        let source = rust_module(network, &model, blob.as_bytes(), &blob_path);
         write_file(rust, source.as_bytes())?;
         println!("{}: include it with `mod`", rust.display());
     }
     Ok(())
+}
+
+fn run_diff_layers(path: &Path, dump: &Path, image: &Path) -> Result<(), Box<dyn Error>> {
+    let in_file = |path: &Path, error: &dyn Error| format!("{}: {error}", path.display());
+    let blob = read_blob(path)?;
+    let model = parse(&blob, path)?;
+    let pixels = std::fs::read(image).map_err(|error| in_file(image, &error))?;
+    let text = std::fs::read_to_string(dump).map_err(|error| in_file(dump, &error))?;
+    let crc = Prefix::read(blob.as_bytes()).map_or(0, |prefix| prefix.crc);
+    let device = Rows::of_dump(&text, crc).map_err(|error| in_file(dump, &error))?;
+    let host = Rows::of_host(&model, &pixels).map_err(|error| in_file(image, &error))?;
+    match device.first_difference(&host, &model) {
+        None => {
+            println!("{} rows and the logits agree", host.len());
+            Ok(())
+        }
+        Some(difference) => Err(difference.to_string().into()),
+    }
 }
 
 fn run_inspect(path: &Path) -> Result<(), Box<dyn Error>> {
@@ -146,10 +223,7 @@ fn run_verify(path: &Path, network: &Path, data: Option<&Path>) -> Result<(), Bo
     let blob = read_blob(path)?;
     let model = parse(&blob, path)?;
     let network = read_network(network)?;
-    let data = match data {
-        Some(folder) => Dataset::load(folder)?,
-        None => Dataset::bundled(),
-    };
+    let data = load(data)?;
     let found = verify(&model, &network, &data.test)?;
     let Verification {
         images,
@@ -175,6 +249,13 @@ fn run_verify(path: &Path, network: &Path, data: Option<&Path>) -> Result<(), Bo
         println!("no activation saturated");
     }
     Ok(())
+}
+
+fn load(data: Option<&Path>) -> Result<Dataset, Box<dyn Error>> {
+    Ok(match data {
+        Some(folder) => Dataset::load(folder)?,
+        None => Dataset::bundled(),
+    })
 }
 
 fn read_blob(path: &Path) -> Result<Blob, String> {

@@ -7,6 +7,22 @@ use runtime_nostd::blob::crc32;
 
 use crate::network::Network;
 
+/// Lengths are types: less scratch memory, or another image, does not compile.
+const INFER: &str = "
+/// The logits of one image. Too small a scratch memory, or an image of another length, is an error
+/// of the compiler.
+///
+/// # Errors
+/// None for the model in [`BLOB`].
+pub fn infer<'s>(
+    model: &Model<'_>,
+    scratch: &'s mut Scratch,
+    image: &[u8; IMAGE_BYTES],
+) -> Result<Logits<'s>, InferError> {
+    model.infer(scratch, image)
+}
+";
+
 /// Rust source with the constants and types that fit one blob. `blob_path` is the blob's file as
 /// seen from the module's.
 pub fn rust_module(network: &Network, model: &Model<'_>, blob: &[u8], blob_path: &str) -> String {
@@ -29,7 +45,9 @@ pub fn rust_module(network: &Network, model: &Model<'_>, blob: &[u8], blob_path:
         model.arena_bytes(),
         crc32(blob),
     ));
-    line(format_args!("use runtime_nostd::geometry::Shape;\n"));
+    line(format_args!(
+        "use runtime_nostd::geometry::Shape;\nuse runtime_nostd::{{InferError, Logits}};\n"
+    ));
     line(format_args!(
         "/// Scratch memory that inference needs, in bytes."
     ));
@@ -48,6 +66,10 @@ pub fn rust_module(network: &Network, model: &Model<'_>, blob: &[u8], blob_path:
     line(format_args!(
         "pub const INPUT: Shape = Shape::new({}, {}, {});",
         shape.height, shape.width, shape.channels
+    ));
+    line(format_args!("/// Bytes of an image."));
+    line(format_args!(
+        "pub const IMAGE_BYTES: usize = INPUT.elements();"
     ));
     line(format_args!("/// Number of classes."));
     line(format_args!(
@@ -74,6 +96,7 @@ pub fn rust_module(network: &Network, model: &Model<'_>, blob: &[u8], blob_path:
     line(format_args!(
         "pub static BLOB: &[u8] = runtime_nostd::include_blob!({blob_path:?});"
     ));
+    source.push_str(INFER);
     source
 }
 

@@ -88,15 +88,13 @@ impl Bound {
     }
 
     fn largest_product(self, product: Product, weight: i16) -> u64 {
-        match product {
-            Product::Exact => u64::from(self.0) * u64::from(weight.unsigned_abs()),
-            Product::Rounded => {
-                // Rounding and saturation are monotonic, so the extreme products are the extremes.
-                let bound = self.0.min(i16::MAX as u32) as i16;
-                let positive = rounded_product(bound, weight).unsigned_abs();
-                let negative = rounded_product((-(self.0 as i32)) as i16, weight).unsigned_abs();
-                u64::from(positive.max(negative))
-            }
+        if !product.is_rounded() {
+            return u64::from(self.0 * u32::from(weight.unsigned_abs()));
         }
+        // Rounding and saturation are monotonic, so the extreme products are the extremes.
+        let bound = self.0.min(i16::MAX as u32) as i16;
+        let positive = rounded_product(bound, weight).unsigned_abs();
+        let negative = rounded_product((-(self.0 as i32)) as i16, weight).unsigned_abs();
+        u64::from(positive.max(negative))
     }
 }

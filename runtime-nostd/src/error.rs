@@ -54,6 +54,11 @@ pub enum ParseError {
         /// The model's capacity.
         capacity: usize,
     },
+    /// An operation, or rounded products, that this build leaves out.
+    NotCompiled {
+        /// The layer; 0 for rounded products.
+        layer: usize,
+    },
     /// The zero values of the image's channels are not one per channel.
     ZeroLength,
     /// A layer's geometry, or its place in the chain, is impossible.
@@ -143,6 +148,10 @@ impl fmt::Display for ParseError {
             Self::TooManyLayers { layers, capacity } => write!(
                 f,
                 "blob has {layers} layers, this model holds {capacity}: raise LAYERS"
+            ),
+            Self::NotCompiled { layer } => write!(
+                f,
+                "layer {layer} needs a feature of runtime-nostd that is not enabled"
             ),
             Self::ZeroLength => f.write_str("not one zero value for each channel of the image"),
             Self::Geometry { layer, error } => write!(f, "layer {layer}: {error}"),

@@ -13,7 +13,7 @@ use crate::kernels::Kernels;
 use crate::model::{Layer, Model};
 use crate::ops::conv2d::Convolution;
 use crate::ops::pool::Columns;
-use crate::ops::{add, pool};
+use crate::ops::{add, is_compiled, pool};
 use crate::q8_8::least;
 use crate::schedule::{Cursor, Intake, Step};
 
@@ -152,6 +152,9 @@ where
     }
 
     fn compute(&mut self, layer: &Layer<'_>, step: Step, output: RowSlot) {
+        if !is_compiled(layer.op) {
+            return;
+        }
         let input = *self.model.stream(layer.source);
         let arena = &mut self.arena;
         let (buffer, sums, out) = arena.parts(input.span, layer.sums, output);

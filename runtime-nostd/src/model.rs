@@ -14,6 +14,7 @@ use crate::chain::link;
 use crate::error::ParseError;
 use crate::geometry::{Activation, Keep, Op, Shape};
 use crate::kernels::scalar::Filters;
+use crate::ops::is_compiled;
 use crate::plan::{Image, plan};
 use crate::q8_8::{ACTIVATION_FRAC_BITS, MAX_WEIGHT_FRAC_BITS, Product, Requantize};
 use crate::schedule::Intake;
@@ -91,6 +92,9 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         let (header, records) =
             postcard::take_from_bytes::<Header>(records).map_err(|_| ParseError::Records)?;
         let (layers, product) = (header.layers as usize, header.product);
+        if product == Product::Rounded && !product.is_rounded() {
+            return Err(ParseError::NotCompiled { layer: 0 });
+        }
         if layers > LAYERS {
             return Err(ParseError::TooManyLayers {
                 layers,
@@ -127,6 +131,9 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             let (record, rest) = postcard::take_from_bytes::<LayerRecord>(records)
                 .map_err(|_| ParseError::Records)?;
             records = rest;
+            if !is_compiled(record.op) {
+                return Err(ParseError::NotCompiled { layer: index });
+            }
             let mut layer = link(self.image.shape, &self.layers, record.op).map_err(|error| {
                 ParseError::Geometry {
                     layer: index,

@@ -26,6 +26,14 @@ pub enum Product {
     Rounded,
 }
 
+impl Product {
+    /// Whether products are rounded one by one. Constant where this build leaves that out.
+    #[inline]
+    pub(crate) const fn is_rounded(self) -> bool {
+        cfg!(feature = "rounded") && matches!(self, Product::Rounded)
+    }
+}
+
 /// `x * w` of [`Product::Rounded`]: rounded half up to 8 fractional bits, saturated to 16 bits.
 #[inline]
 pub const fn rounded_product(activation: i16, weight: i16) -> i32 {

@@ -176,12 +176,12 @@ fn what_inference_could_stumble_over_is_refused() {
             ParseError::Sections,
         ),
         (
-            "parameters too short, the rest no section",
+            "something behind the parameters that is no section",
             refusal(28, 92, 88),
             ParseError::Sections,
         ),
         (
-            "more neurons than parameters",
+            "parameters of a third neuron missing",
             refusal(69, 2, 3),
             ParseError::ParametersLength { layer: 2 },
         ),

@@ -168,9 +168,10 @@ impl DepthwiseRow<'_> {
                 let taps = window.chunks(channels).zip(weights.as_chunks::<N>().0);
                 for (pixel, weights) in taps {
                     for ((sum, &x), &w) in sums.iter_mut().zip(pixel).zip(weights) {
-                        let product = match self.filters.product {
-                            Product::Exact => i32::from(x) * i32::from(w),
-                            Product::Rounded => rounded_product(x, w),
+                        let product = if self.filters.product.is_rounded() {
+                            rounded_product(x, w)
+                        } else {
+                            exact_product(x, w)
                         };
                         *sum = sum.wrapping_add(product);
                     }
@@ -215,9 +216,10 @@ fn accumulate_into<const N: usize>(
 /// `[pairs][2]`.
 #[inline(always)]
 fn accumulate<const N: usize>(product: Product, sums: &mut [i32; N], row: &[i16], weights: &[i16]) {
-    match product {
-        Product::Exact => accumulate_by(sums, row, weights, |x, w| i32::from(x) * i32::from(w)),
-        Product::Rounded => accumulate_by(sums, row, weights, rounded_product),
+    if product.is_rounded() {
+        accumulate_by(sums, row, weights, rounded_product);
+    } else {
+        accumulate_by(sums, row, weights, exact_product);
     }
 }
 
@@ -236,4 +238,9 @@ fn accumulate_by<const N: usize>(
             *sum = sum.wrapping_add(product(x0, w0).wrapping_add(product(x1, w1)));
         }
     }
+}
+
+#[inline(always)]
+fn exact_product(activation: i16, weight: i16) -> i32 {
+    i32::from(activation) * i32::from(weight)
 }
