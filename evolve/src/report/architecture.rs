@@ -57,10 +57,11 @@ pub(super) fn architecture(course: &Course) -> Result<Markup, ReportError> {
 }
 
 fn layer_box(layer: &Layer<'_>) -> Markup {
-    let kind = match (layer.op(), layer.parameters()) {
-        (Op::Dense { .. }, _) => "dense",
-        (_, Some(_)) => "conv",
-        (_, None) => "pool",
+    let kind = match layer.op() {
+        Op::Conv { .. } | Op::Depthwise { .. } => "conv",
+        Op::Dense { .. } => "dense",
+        Op::MaxPool { .. } | Op::AvgPool { .. } => "pool",
+        Op::Add { .. } | Op::Branch { .. } => "join",
     };
     html! {
         li class=(kind) {
