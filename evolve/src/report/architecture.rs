@@ -34,7 +34,8 @@ pub(super) fn architecture(course: &Course) -> Result<Markup, ReportError> {
         p {
             "Batch normalization is folded into the convolutions and the flattening layer. A box "
             "states what its layer writes, its parameters, the multiply-accumulates (MACs) of one "
-            "inference, and its own part of the arena: the rows and sums that it keeps in RAM. "
+            "inference, and its own part of the arena: the rows and sums that it keeps in RAM. A map "
+            "that is kept whole lets the layers before and behind it use the same memory. "
             "Learning rate " (format!("{:.4}", header.learning_rate)) "."
         }
         ol.layers {
