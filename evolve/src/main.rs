@@ -275,7 +275,9 @@ fn print_report(report: &Report, time: Duration, path: &Path) {
         "{} networks on the Pareto front: evolve front {folder}",
         report.front
     );
-    println!("next: cargo run --release -p exporter -- inspect {folder}/winner.q88");
-    println!("      cp {folder}/winner.q88 {folder}/winner.rs firmware-example/src/network/");
-    println!("      cd firmware-example && cargo run --release");
+    println!("next, to run it on an emulated Cortex-M4:");
+    println!("  cargo run --release -p exporter -- export {folder}/winner.network \\");
+    println!("    -o firmware-example/src/firmware/network.q88 \\");
+    println!("    --rust firmware-example/src/firmware/network.rs");
+    println!("  (cd firmware-example && cargo run --release)");
 }

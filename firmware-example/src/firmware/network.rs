@@ -1,17 +1,20 @@
 // Written by `exporter export`; a new export overwrites it.
 
-//! A placeholder, trained for six passes over the bundled MNIST subset
+//! evolve 0.1.0, mnist-subset, seed 1, individual 134, accuracy on Dtest 98.67 %
 //!
-//! 2202 parameters, 110080 MACs, 4584 bytes of flash, 1092 bytes of arena. CRC-32 of the blob: dfc4a793.
+//! 11449 parameters, 556188 MACs, 23476 bytes of flash, 5076 bytes of arena. CRC-32 of the blob: 54028fea.
 
 use runtime_nostd::geometry::Shape;
+use runtime_nostd::{InferError, Logits};
 
 /// Scratch memory that inference needs, in bytes.
-pub const ARENA_BYTES: usize = 1092;
+pub const ARENA_BYTES: usize = 5076;
 /// Number of layers.
-pub const LAYERS: usize = 5;
+pub const LAYERS: usize = 6;
 /// Shape of the image: 8-bit pixels, rows, columns, channels.
 pub const INPUT: Shape = Shape::new(28, 28, 1);
+/// Bytes of an image.
+pub const IMAGE_BYTES: usize = INPUT.elements();
 /// Number of classes.
 pub const CLASSES: usize = 10;
 /// Names of the classes, in the order of the logits.
@@ -25,3 +28,16 @@ pub type Scratch = runtime_nostd::Scratch<ARENA_BYTES>;
 
 /// The network, aligned.
 pub static BLOB: &[u8] = runtime_nostd::include_blob!("network.q88");
+
+/// The logits of one image. Too small a scratch memory, or an image of another length, is an error
+/// of the compiler.
+///
+/// # Errors
+/// None for the model in [`BLOB`].
+pub fn infer<'s>(
+    model: &Model<'_>,
+    scratch: &'s mut Scratch,
+    image: &[u8; IMAGE_BYTES],
+) -> Result<Logits<'s>, InferError> {
+    model.infer(scratch, image)
+}
