@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -22,10 +22,13 @@ const TEMPLATE: &str = "{msg}\n{bar:24.blue} {pos}/{len} candidates{pace}";
 pub struct Terminal {
     bar: ProgressBar,
     generations: AtomicU32,
-    start: Arc<OnceLock<Start>>,
+    start: Shared,
 }
 
-/// Where this process began to train.
+/// Where the pace is measured from; nothing before there is one.
+type Shared = Arc<Mutex<Option<Start>>>;
+
+/// Where this process began to train, or to polish.
 #[derive(Clone, Copy, Debug)]
 struct Start {
     time: Instant,
@@ -36,14 +39,11 @@ struct Start {
 impl Terminal {
     fn on(target: ProgressDrawTarget) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), target);
-        let start = Arc::<OnceLock<Start>>::default();
+        let start = Shared::default();
         let started = Arc::clone(&start);
         let pace = move |state: &ProgressState, text: &mut dyn Write| {
             let total = state.len().unwrap_or(0);
-            if let Some(pace) = started
-                .get()
-                .and_then(|start| start.pace(state.pos(), total))
-            {
+            if let Some(pace) = pace(&started, state.pos(), total) {
                 // A view that cannot be drawn is no reason to stop a run.
                 let _ = write!(text, ", {pace}");
             }
@@ -62,12 +62,26 @@ impl Terminal {
         }
     }
 
-    /// Candidates per minute and the time left; empty before the first candidate.
-    fn pace(&self) -> String {
-        let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
-        let pace = self.start.get().and_then(|start| start.pace(done, total));
-        pace.map_or(String::new(), |pace| format!(", {pace}"))
+    /// Measures the pace anew, `candidates` being done.
+    fn begin(&self, candidates: u64) {
+        self.bar.set_position(candidates);
+        let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        *start = Some(Start {
+            time: Instant::now(),
+            candidates,
+        });
     }
+
+    fn has_begun(&self) -> bool {
+        let start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        start.is_some()
+    }
+}
+
+/// Candidates per minute and the time left; `None` before the first candidate.
+fn pace(start: &Shared, done: u64, total: u64) -> Option<String> {
+    let start = *start.lock().unwrap_or_else(PoisonError::into_inner);
+    start?.pace(done, total)
 }
 
 impl Default for Terminal {
@@ -107,17 +121,14 @@ impl Observer for Terminal {
 
     fn generation_starts(&self, generation: u32, candidates: usize) {
         let done = u64::from(generation - 1) * candidates as u64;
-        self.start.get_or_init(|| {
-            self.bar.set_position(done);
-            if done > 0 {
-                let message = format!("going on with generation {generation}");
-                self.bar.set_message(message);
-            }
-            Start {
-                time: Instant::now(),
-                candidates: done,
-            }
-        });
+        if self.has_begun() {
+            return;
+        }
+        self.begin(done);
+        if done > 0 {
+            let message = format!("going on with generation {generation}");
+            self.bar.set_message(message);
+        }
     }
 
     fn candidate_done(&self) {
@@ -127,7 +138,10 @@ impl Observer for Terminal {
     fn generation_done(&self, line: &GenerationLine) {
         let generations = self.generations.load(Ordering::Relaxed);
         if self.bar.is_hidden() {
-            eprintln!("{}{}", plain(line, generations), self.pace());
+            let (done, total) = (self.bar.position(), self.bar.length().unwrap_or(0));
+            let pace = pace(&self.start, done, total);
+            let pace = pace.map_or(String::new(), |pace| format!(", {pace}"));
+            eprintln!("{}{pace}", plain(line, generations));
         } else {
             self.bar.set_message(view(line, generations));
         }
@@ -138,7 +152,11 @@ impl Observer for Terminal {
         if self.bar.is_hidden() {
             eprintln!("{text}");
         } else {
+            // Every generation is done, those too that a resumed run has only read, and a polish
+            // takes another time than a candidate.
+            let done = self.bar.length().unwrap_or(0);
             self.bar.inc_length(networks as u64);
+            self.begin(done);
             self.bar.set_message(text);
         }
     }

@@ -94,7 +94,7 @@ fn a_report_tells_what_the_run_was() {
     let results: serde_json::Value = serde_json::from_str(&results).unwrap();
     let winner = &results["winner"];
     // The mistakes are counted anew, from the blob and the images: both must come to the same.
-    let accuracy = format!("{:.2} %", 100.0 * winner["accuracy"].as_f64().unwrap());
+    let accuracy = format!("{:.2}\u{a0}%", 100.0 * winner["accuracy"].as_f64().unwrap());
     assert!(page.contains(&format!(" are wrong, {accuracy} right.")));
     assert!(page.contains(&format!("<dd>{}</dd>", winner["parameters"])));
     assert!(page.contains(&format!("#{} · gen. ", winner["id"])));

@@ -34,7 +34,8 @@ pub(super) fn architecture(course: &Course) -> Result<Markup, ReportError> {
         p {
             "Batch normalization is folded into the convolutions and the flattening layer. A box "
             "states what its layer writes, its parameters, the multiply-accumulates (MACs) of one "
-            "inference, and its own part of the arena: the rows and sums that it keeps in RAM. "
+            "inference, and its own part of the arena: the rows and sums that it keeps in RAM. A map "
+            "that is kept whole lets the layers before and behind it use the same memory. "
             "Learning rate " (format!("{:.4}", header.learning_rate)) "."
         }
         ol.layers {
@@ -57,10 +58,11 @@ pub(super) fn architecture(course: &Course) -> Result<Markup, ReportError> {
 }
 
 fn layer_box(layer: &Layer<'_>) -> Markup {
-    let kind = match (layer.op(), layer.parameters()) {
-        (Op::Dense { .. }, _) => "dense",
-        (_, Some(_)) => "conv",
-        (_, None) => "pool",
+    let kind = match layer.op() {
+        Op::Conv { .. } | Op::Depthwise { .. } => "conv",
+        Op::Dense { .. } => "dense",
+        Op::MaxPool { .. } | Op::AvgPool { .. } => "pool",
+        Op::Add { .. } | Op::Branch { .. } => "join",
     };
     html! {
         li class=(kind) {

@@ -6,7 +6,7 @@ use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, Value
 
 use super::numbers::{compact, percent_tick};
 
-/// The share of an axis that two ticks are apart at least.
+/// The share of an uneven axis that two ticks are apart at least.
 const LEAST_GAP: f64 = 0.12;
 
 /// One axis of a chart.
@@ -106,26 +106,31 @@ impl Axis {
         (self.position(value) - start) / (end - start)
     }
 
-    /// At most `most` values to mark, evenly spread.
+    /// At most about `most` values to mark.
     fn ticks(&self, most: usize) -> Vec<f64> {
-        let candidates = match self.scale {
-            Scale::Linear | Scale::Count => Vec::new(),
-            Scale::Log => log_ticks(),
-            Scale::Accuracy => accuracy_ticks(),
+        let mut ticks = match self.scale {
+            Scale::Linear | Scale::Count => self.even_ticks(most),
+            Scale::Log => self.spread(&log_ticks(), most),
+            Scale::Accuracy => self.spread(&accuracy_ticks(), most),
         };
+        // A narrow range has few values that are welcome on any axis of its scale.
+        if ticks.len() < 3 {
+            ticks = self.spread(&self.even_ticks(most), most);
+        }
+        ticks.sort_by(f64::total_cmp);
+        ticks
+    }
+
+    /// The first of `candidates` that are on the axis and not too near to each other.
+    fn spread(&self, candidates: &[f64], most: usize) -> Vec<f64> {
         let mut ticks: Vec<f64> = Vec::new();
-        for tick in candidates {
+        for &tick in candidates {
             let share = self.share(tick);
             let is_free = |other: &f64| (self.share(*other) - share).abs() >= LEAST_GAP;
             if (0.0..=1.0).contains(&share) && ticks.len() < most && ticks.iter().all(is_free) {
                 ticks.push(tick);
             }
         }
-        // A narrow range has few round values, or they are none of the scale's own.
-        if ticks.len() < 3 {
-            ticks = self.even_ticks(most);
-        }
-        ticks.sort_by(f64::total_cmp);
         ticks
     }
 

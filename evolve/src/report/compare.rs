@@ -290,7 +290,7 @@ fn run_table(groups: &[Group<'_>]) -> Markup {
         div.scroll {
             table {
                 thead { tr {
-                    th { "run" } th { "group" } th { "seed" } th { "generation" }
+                    th { "run" } th.text { "group" } th { "seed" } th { "generation" }
                     @for quantity in QUANTITIES { th { (quantity.title) } }
                     th { "accuracy on Dval, Q8.8" }
                 } }
@@ -308,7 +308,7 @@ fn run_row(group: &Group<'_>, run: &Course) -> Markup {
     html! {
         tr {
             th scope="row" { (run.name) }
-            td { (group.name) }
+            td.text { (group.name) }
             td { (run.config.seed) }
             td {
                 (run.population.generation)

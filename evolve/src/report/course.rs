@@ -59,6 +59,8 @@ impl Course {
         for event in history.events() {
             match event? {
                 Event::Generations(wanted) => config.settings.generations = wanted,
+                // What came out of it is in `report.json`, once it is over.
+                Event::Polished(_) => {}
                 Event::Generation { record, seconds } => {
                     let next = match population {
                         None => Population::first(&record)?,
@@ -69,7 +71,6 @@ impl Course {
                     generations.push(Generation::new(line, record, seconds));
                     population = Some(next);
                 }
-                Event::Polished(_) => {}
             }
         }
         let Some(population) = population else {

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, PreEscaped, html};
+use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -23,8 +24,8 @@ const MOST_ANCESTORS: usize = 48;
 const ROW: i32 = 44;
 const LANE: i32 = 18;
 const MARGIN: i32 = 14;
-/// Pixels for the text of a row.
-const TEXT_WIDTH: i32 = 360;
+/// Pixels for a character of a row's text: more than one takes on average, in any usual font.
+const CHARACTER: i32 = 7;
 
 /// An ancestor of the winner, or the winner, in the tree.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,12 +62,15 @@ pub(super) fn family(course: &Course) -> Markup {
             }
         })
     };
-    let drawn = draw(&nodes, |id| {
-        let (generation, summary) = by_id.get(&id)?;
+    let texts = nodes.iter().map(|node| {
+        let Some((generation, summary)) = by_id.get(&node.id) else {
+            return [format!("#{}", node.id), "not in the journal".to_owned()];
+        };
         let parent = summary.birth.parent.and_then(|id| by_id.get(&id));
         let parent = parent.map(|(_, parent)| *parent);
-        Some(row_text(generation.line.generation, summary, parent))
+        row_text(generation.line.generation, summary, parent)
     });
+    let drawn = draw(&nodes, &texts.collect::<Vec<_>>());
     html! {
         p {
             "The fittest individual is at the top. A thick line leads to the parent that an "
@@ -157,28 +161,52 @@ fn row_text(generation: u32, summary: &Summary, parent: Option<&Summary>) -> [St
 
 fn draw(
     nodes: &[Node],
-    text_of: impl Fn(u64) -> Option<[String; 2]>,
+    texts: &[[String; 2]],
 ) -> Result<String, DrawingAreaErrorKind<std::io::Error>> {
-    let rows: BTreeMap<u64, usize> = nodes
-        .iter()
-        .enumerate()
-        .map(|(row, node)| (node.id, row))
-        .collect();
     let lanes = nodes
         .iter()
         .flat_map(|node| node.edges.iter().map(|&(_, lane)| lane).chain([node.lane]))
         .max()
         .map_or(1, |last| last + 1);
-    let x = |lane: usize| MARGIN + LANE * lane as i32;
-    let y = |row: usize| MARGIN + ROW * row as i32;
-    let text_x = x(lanes);
+    let longest = texts.iter().flatten().map(|text| text.chars().count());
+    let longest = longest.max().unwrap_or(0);
     let size = (
-        (text_x + TEXT_WIDTH) as u32,
-        (y(nodes.len().saturating_sub(1)) + 2 * MARGIN + 8) as u32,
+        (x(lanes) + CHARACTER * longest as i32) as u32,
+        (y(nodes.len()) - MARGIN) as u32,
     );
-
     let mut picture = String::new();
     let root = SVGBackend::with_string(&mut picture, size).into_drawing_area();
+    draw_edges(&root, nodes)?;
+    for (row, (node, [about, edge])) in nodes.iter().zip(texts).enumerate() {
+        let role = if row == 0 {
+            Role::Vermilion
+        } else {
+            Role::Blue
+        };
+        let center = (x(node.lane), y(row));
+        root.draw(&Circle::new(center, 5, role.color().filled()))?;
+        for (text, size, role, below) in [
+            (about, 13.0, Role::Ink, 0),
+            (edge, 12.0, Role::Muted, ROW / 2 - 2),
+        ] {
+            let color = role.color();
+            let font = ("sans-serif", size * FONT_SCALE).into_font();
+            let left = Pos::new(HPos::Left, VPos::Center);
+            let style = font.color(&color).pos(left);
+            root.draw(&Text::new(text.as_str(), (x(lanes), y(row) + below), style))?;
+        }
+    }
+    root.present()?;
+    drop(root);
+    Ok(picture)
+}
+
+fn draw_edges(
+    root: &DrawingArea<SVGBackend<'_>, Shift>,
+    nodes: &[Node],
+) -> Result<(), DrawingAreaErrorKind<std::io::Error>> {
+    let rows = nodes.iter().zip(0..);
+    let rows: BTreeMap<u64, usize> = rows.map(|(node, row)| (node.id, row)).collect();
     for (row, node) in nodes.iter().enumerate() {
         for (number, &(parent, lane)) in node.edges.iter().enumerate() {
             let Some(&parent_row) = rows.get(&parent) else {
@@ -197,31 +225,15 @@ fn draw(
             root.draw(&PathElement::new(corners, style))?;
         }
     }
-    let anchor = Pos::new(HPos::Left, VPos::Center);
-    for (row, node) in nodes.iter().enumerate() {
-        let role = if row == 0 {
-            Role::Vermilion
-        } else {
-            Role::Blue
-        };
-        let center = (x(node.lane), y(row));
-        root.draw(&Circle::new(center, 5, role.color().filled()))?;
-        let Some([text, edge]) = text_of(node.id) else {
-            continue;
-        };
-        for (text, size, role, below) in [
-            (text, 13.0, Role::Ink, 0),
-            (edge, 12.0, Role::Muted, ROW / 2 - 2),
-        ] {
-            let color = role.color();
-            let font = ("sans-serif", size * FONT_SCALE).into_font();
-            let style = font.color(&color).pos(anchor);
-            root.draw(&Text::new(text, (text_x, y(row) + below), style))?;
-        }
-    }
-    root.present()?;
-    drop(root);
-    Ok(picture)
+    Ok(())
+}
+
+fn x(lane: usize) -> i32 {
+    MARGIN + LANE * lane as i32
+}
+
+fn y(row: usize) -> i32 {
+    MARGIN + ROW * row as i32
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
 
 fn report(course: &Course) -> Markup {
     let section = |id, title, content| Section { id, title, content };
-    let sections = [
+    let mut sections = vec![
         section("progress", "Progress", progress::progress(course)),
         section("fronts", "Trade-offs", front::fronts(course)),
         section(
@@ -123,6 +123,12 @@ fn report(course: &Course) -> Markup {
             tables::configuration(&course.config),
         ),
     ];
+    if let Some(result) = &course.result
+        && !result.polished.is_empty()
+    {
+        let polish = section("polish", "Polish", tables::polish(&result.polished));
+        sections.insert(2, polish);
+    }
     page(&format!("Run {}", course.name), &head(course), &sections)
 }
 

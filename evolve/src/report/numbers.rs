@@ -13,9 +13,9 @@ pub(super) fn thousands(number: u64) -> String {
     text
 }
 
-/// `98.70 %`, of a share between 0 and 1.
+/// `98.70 %`, of a share between 0 and 1, which no line break divides.
 pub(super) fn percent(share: f64) -> String {
-    format!("{:.2} %", 100.0 * share)
+    format!("{:.2}\u{a0}%", 100.0 * share)
 }
 
 /// `+0.30`: a difference of two shares in percentage points.
@@ -62,7 +62,7 @@ mod tests {
     fn numbers_read_well() {
         let thousands = [0, 999, 1000, 1_234_567].map(thousands);
         assert_eq!(thousands, ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(percent(0.98704), "98.70 %");
+        assert_eq!(percent(0.98704), "98.70\u{a0}%");
         assert_eq!(
             [0.003, -0.003, -0.0, 0.0].map(points),
             ["+0.30", "\u{2212}0.30", "+0.00", "+0.00"]

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::course::{Course, Generation};
 use super::numbers::{duration, percent, thousands};
 use crate::config::Config;
+use crate::results::PolishedLine;
 
 /// A line for every generation.
 pub(super) fn generations(course: &Course) -> Markup {
@@ -50,6 +51,38 @@ fn generation_row(course: &Course, generation: &Generation) -> Markup {
             td { (ages.join(" ")) }
             td { (line.rejected) }
             td { (duration(generation.seconds)) }
+        }
+    }
+}
+
+/// The Pareto front and the winner before and after their polish.
+pub(super) fn polish(lines: &[PolishedLine]) -> Markup {
+    html! {
+        p {
+            "Networks of the run's Pareto front (accuracy, parameters, MACs and arena) and the fittest "
+            "individual, trained further once evolution was over. Dval was looked at once, after that."
+        }
+        div.scroll {
+            table {
+                thead { tr {
+                    th { "individual" } th { "parameters" } th { "Dtest before" }
+                    th { "Dtest after" } th { "Dval before" } th { "Dval after" }
+                } }
+                tbody {
+                    @for line in lines { tr {
+                        td { "#" (line.id) }
+                        td { (thousands(line.parameters)) }
+                        td { (percent(line.test_accuracy)) }
+                        @if line.rejection.is_some() {
+                            td { "rejected" } td { (percent(line.validation_accuracy)) } td { "–" }
+                        } @else {
+                            td { (percent(line.polished_test_accuracy)) }
+                            td { (percent(line.validation_accuracy)) }
+                            td { (percent(line.polished_validation_accuracy)) }
+                        }
+                    } }
+                }
+            }
         }
     }
 }
