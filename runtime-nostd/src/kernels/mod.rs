@@ -1,6 +1,8 @@
 //! The multiply-accumulate loops. `scalar` is the specification and always compiled; a faster
 //! kernel lives beside it and gives the same bits.
 
+#[cfg(dsp)]
+mod arm_dsp;
 pub(crate) mod scalar;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) mod x86_64;
@@ -9,11 +11,19 @@ use scalar::{ConvRow, DepthwiseRow, Filters};
 
 /// One output row of a convolution, `[columns, filters]`.
 fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
+    #[cfg(dsp)]
+    if arm_dsp::conv_row(row, out) {
+        return;
+    }
     row.run(out);
 }
 
 /// Adds the input row `y` to the accumulators of a dense layer.
 fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
+    #[cfg(dsp)]
+    if arm_dsp::dense_row(filters, y, row, sums) {
+        return;
+    }
     scalar::dense_row(filters, y, row, sums);
 }
 

@@ -95,7 +95,8 @@ pub(crate) struct ConvRow<'a, E = i16> {
 
 impl ConvRow<'_> {
     /// Computes the row into `out`, `[columns, filters]`.
-    pub(crate) fn run(self, out: &mut [i16]) {
+    #[inline(never)]
+    pub(crate) fn run(&self, out: &mut [i16]) {
         for (group, (bias, weights)) in self.filters.groups().enumerate() {
             match *bias {
                 [b0, b1, b2, b3] => self.group([b0, b1, b2, b3], weights, group, out),
@@ -108,7 +109,13 @@ impl ConvRow<'_> {
     }
 
     /// All columns of one group of `N` filters.
-    fn group<const N: usize>(self, bias: [i32; N], weights: &[i16], group: usize, out: &mut [i16]) {
+    fn group<const N: usize>(
+        &self,
+        bias: [i32; N],
+        weights: &[i16],
+        group: usize,
+        out: &mut [i16],
+    ) {
         let row_weights = self.filters.packing.stored_row() * N;
         let weights = weights.get(self.skipped_kernel_rows * row_weights..);
         let filters = self.filters.packing.filters.max(1);
