@@ -1,17 +1,20 @@
-//! Finds out whether the target core has the DSP extension (`cfg(dsp)`). The compiler knows, but
-//! tells it (`cfg(target_feature = "dsp")`) to nightly builds only.
+//! Finds out what the target core can do. The compiler knows, but tells it (`target_feature = "dsp"`)
+//! to nightly builds only.
 
 use std::env::var;
 
 fn main() {
-    println!("cargo:rustc-check-cfg=cfg(dsp)");
+    println!("cargo:rustc-check-cfg=cfg(armv7m, dsp)");
     println!("cargo:rerun-if-changed=build.rs");
     let target = var("TARGET").unwrap_or_default();
     let flags = var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let is = |architecture: &str| target.starts_with(architecture);
     // On Armv8-M the extension is an option of the core.
-    let optional = target.starts_with("thumbv8m.main")
-        && (flags.contains("+dsp") || flags.contains("target-cpu=cortex-m33"));
-    if target.starts_with("thumbv7em") || optional {
+    let asked_for = flags.contains("+dsp") || flags.contains("target-cpu=cortex-m33");
+    if is("thumbv7m") || is("thumbv7em") || is("thumbv8m.main") {
+        println!("cargo:rustc-cfg=armv7m");
+    }
+    if is("thumbv7em") || (is("thumbv8m.main") && asked_for) {
         println!("cargo:rustc-cfg=dsp");
     }
 }

@@ -12,7 +12,7 @@ use crate::geometry::{Keep, Op};
 use crate::kernels::Kernels;
 use crate::model::{Layer, Model};
 use crate::ops::conv2d::Convolution;
-use crate::ops::pool::Columns;
+use crate::ops::pool::{Columns, Seen};
 use crate::ops::{add, is_compiled, pool};
 use crate::q8_8::least;
 use crate::schedule::{Cursor, Intake, Step};
@@ -186,13 +186,17 @@ where
                 let columns = Columns::new(window, layer.input);
                 match Intake::of(layer.op) {
                     Intake::Window(_) => {
-                        pool::max_of_rows(columns, input.rows(step.rows, 0, buffer), out);
+                        let rows = input.rows(step.rows, 0, buffer);
+                        pool::max_of_rows(self.kernels, columns, rows, out);
                     }
                     _ => {
-                        if step.begins() {
-                            out.fill([i16::MIN; IMAGES]);
-                        }
-                        pool::max_row(columns, input.row(step.input, buffer), out);
+                        let seen = if step.begins() {
+                            Seen::Nothing
+                        } else {
+                            Seen::Rows
+                        };
+                        let row = input.row(step.input, buffer);
+                        self.kernels.max_row(columns, row, seen, out);
                     }
                 }
             }

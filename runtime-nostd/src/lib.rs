@@ -24,7 +24,7 @@
 //! FORMAT.md specifies the blob and the arithmetic.
 #![no_std]
 
-#[cfg(feature = "std")]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
 #[cfg(target_endian = "big")]

@@ -55,6 +55,22 @@ enum Part {
     Add(u8, Activation),
 }
 
+/// A network of the `hidden` layers that fit and a dense layer of `classes`, with random weights.
+pub fn build(
+    input: Shape,
+    product: Product,
+    hidden: &[(Op, Activation)],
+    classes: u16,
+    seed: u64,
+) -> FixedNetwork {
+    let mut builder = Builder::new(input, product, Numbers(seed));
+    for &(op, activation) in hidden {
+        builder.push(op, activation);
+    }
+    builder.push(Op::Dense { outputs: classes }, Activation::Linear);
+    builder.network
+}
+
 /// Pixels for images of `shape`.
 pub fn pixels(shape: Shape, seed: u64) -> Vec<u8> {
     let mut numbers = Numbers(seed);

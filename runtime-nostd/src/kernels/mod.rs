@@ -1,28 +1,42 @@
 //! The multiply-accumulate loops. `scalar` is the specification and always compiled; a faster
 //! kernel lives beside it and gives the same bits.
 
-#[cfg(dsp)]
-mod arm_dsp;
+#[cfg(armv7m)]
+mod armv7m;
+#[cfg(any(test, not(any(armv7m, target_arch = "x86_64"))))]
+mod portable;
 pub(crate) mod scalar;
+#[cfg(test)]
+mod tests;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) mod x86_64;
 
 use scalar::{ConvRow, DepthwiseRow, Filters};
 
+use crate::ops::pool::{self, Columns, Seen};
+
 /// One output row of a convolution, `[columns, filters]`.
 fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
-    #[cfg(dsp)]
-    if arm_dsp::conv_row(row, out) {
+    #[cfg(armv7m)]
+    if armv7m::conv_row(row, out) {
         return;
+    }
+    #[cfg(not(any(armv7m, target_arch = "x86_64")))]
+    if !row.filters.product.is_rounded() {
+        return portable::conv_row(row, out);
     }
     row.run(out);
 }
 
 /// Adds the input row `y` to the accumulators of a dense layer.
 fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
-    #[cfg(dsp)]
-    if arm_dsp::dense_row(filters, y, row, sums) {
+    #[cfg(armv7m)]
+    if armv7m::dense_row(filters, y, row, sums) {
         return;
+    }
+    #[cfg(not(any(armv7m, target_arch = "x86_64")))]
+    if !filters.product.is_rounded() {
+        return portable::dense_row(filters, y, row, sums);
     }
     scalar::dense_row(filters, y, row, sums);
 }
@@ -49,6 +63,30 @@ pub(crate) trait Kernels<const IMAGES: usize>: Copy {
         row: &[[i16; IMAGES]],
         sums: &mut [[i32; IMAGES]],
     );
+
+    /// The maximum of each window over one input `row`, and over the rows `seen` before.
+    fn max_row(
+        self,
+        columns: Columns,
+        row: &[[i16; IMAGES]],
+        seen: Seen,
+        out: &mut [[i16; IMAGES]],
+    ) {
+        pool::max_row(columns, row, seen, out);
+    }
+}
+
+/// Pixels of the usual images, of one or three `CHANNELS`, as activations.
+fn subtract<const CHANNELS: usize>(
+    row: &mut [[i16; CHANNELS]],
+    pixels: &[u8],
+    zero: [u8; CHANNELS],
+) {
+    for (row, pixel) in row.iter_mut().zip(pixels.as_chunks::<CHANNELS>().0) {
+        for ((activation, &pixel), zero) in row.iter_mut().zip(pixel).zip(zero) {
+            *activation = i16::from(pixel) - i16::from(zero);
+        }
+    }
 }
 
 /// One image at a time, as on the device.
@@ -56,6 +94,23 @@ pub(crate) trait Kernels<const IMAGES: usize>: Copy {
 pub(crate) struct OneImage;
 
 impl Kernels<1> for OneImage {
+    fn store_pixels(self, [pixels]: [&[u8]; 1], zero: &[u8], row: &mut [[i16; 1]]) {
+        match zero {
+            [zero] => subtract(row.as_flattened_mut().as_chunks_mut().0, pixels, [*zero]),
+            [r, g, b] => subtract(
+                row.as_flattened_mut().as_chunks_mut().0,
+                pixels,
+                [*r, *g, *b],
+            ),
+            _ => scalar::store_pixels([pixels], zero, row),
+        }
+    }
+
+    #[cfg(dsp)]
+    fn max_row(self, columns: Columns, row: &[[i16; 1]], seen: Seen, out: &mut [[i16; 1]]) {
+        armv7m::max_row(columns, row, seen, out);
+    }
+
     fn conv_row(self, row: ConvRow<'_, [i16; 1]>, out: &mut [[i16; 1]]) {
         let row = ConvRow {
             filters: row.filters,

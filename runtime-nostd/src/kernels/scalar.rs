@@ -97,39 +97,30 @@ impl ConvRow<'_> {
     /// Computes the row into `out`, `[columns, filters]`.
     #[inline(never)]
     pub(crate) fn run(&self, out: &mut [i16]) {
-        for (group, (bias, weights)) in self.filters.groups().enumerate() {
-            match *bias {
-                [b0, b1, b2, b3] => self.group([b0, b1, b2, b3], weights, group, out),
-                [b0, b1, b2] => self.group([b0, b1, b2], weights, group, out),
-                [b0, b1] => self.group([b0, b1], weights, group, out),
-                [b0] => self.group([b0], weights, group, out),
-                _ => {}
+        let filters = self.filters.packing.filters.max(1);
+        for (column, pixel) in out.chunks_exact_mut(filters).enumerate() {
+            for (stored, (bias, weights)) in pixel.chunks_mut(GROUP).zip(self.filters.groups()) {
+                self.group(bias, weights, column, stored);
             }
         }
     }
 
-    /// All columns of one group of `N` filters.
-    fn group<const N: usize>(
-        &self,
-        bias: [i32; N],
-        weights: &[i16],
-        group: usize,
-        out: &mut [i16],
-    ) {
-        let row_weights = self.filters.packing.stored_row() * N;
-        let weights = weights.get(self.skipped_kernel_rows * row_weights..);
-        let filters = self.filters.packing.filters.max(1);
-        for (column, pixel) in out.chunks_exact_mut(filters).enumerate() {
-            let mut sums = bias;
-            let weight_rows = weights.unwrap_or(&[]).chunks_exact(row_weights.max(1));
-            for (row, weights) in self.rows.iter().zip(weight_rows) {
-                let window = row.get(column * self.step..).unwrap_or(&[]);
-                accumulate(self.filters.product, &mut sums, window, weights);
-            }
-            let stored = pixel.get_mut(group * GROUP..).unwrap_or(&mut []);
-            for (stored, sum) in stored.iter_mut().zip(sums) {
-                *stored = self.store.store(sum);
-            }
+    /// One group of filters in one column.
+    fn group(&self, bias: &[i32], weights: &[i16], column: usize, out: &mut [i16]) {
+        let mut sums = [0; GROUP];
+        let sums = sums.get_mut(..bias.len()).unwrap_or(&mut []);
+        for (sum, &bias) in sums.iter_mut().zip(bias) {
+            *sum = bias;
+        }
+        let row_weights = self.filters.packing.stored_row() * bias.len();
+        let weight_rows = weights.chunks_exact(row_weights.max(1));
+        let weight_rows = weight_rows.skip(self.skipped_kernel_rows);
+        for (row, weights) in self.rows.iter().zip(weight_rows) {
+            let window = row.get(column * self.step..).unwrap_or(&[]);
+            accumulate(self.filters.product, sums, window, weights);
+        }
+        for (stored, &mut sum) in out.iter_mut().zip(sums) {
+            *stored = self.store.store(sum);
         }
     }
 }
@@ -199,50 +190,28 @@ pub(crate) fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut 
         let row_weights = stored_row * sums.len();
         let weights = weights.get(y * row_weights..).unwrap_or(&[]);
         let weights = weights.get(..row_weights).unwrap_or(&[]);
-        match sums {
-            [_, _, _, _] => accumulate_into::<4>(filters.product, sums, row, weights),
-            [_, _, _] => accumulate_into::<3>(filters.product, sums, row, weights),
-            [_, _] => accumulate_into::<2>(filters.product, sums, row, weights),
-            _ => accumulate_into::<1>(filters.product, sums, row, weights),
-        }
+        accumulate(filters.product, sums, row, weights);
     }
 }
 
-fn accumulate_into<const N: usize>(
-    product: Product,
-    sums: &mut [i32],
-    row: &[i16],
-    weights: &[i16],
-) {
-    if let Some(sums) = sums.first_chunk_mut::<N>() {
-        accumulate(product, sums, row, weights);
-    }
-}
-
-/// Adds one kernel row to the sums of `N` filters: `weights` is `[pairs][N][2]`, `row` at least
-/// `[pairs][2]`.
-#[inline(always)]
-fn accumulate<const N: usize>(product: Product, sums: &mut [i32; N], row: &[i16], weights: &[i16]) {
-    if product.is_rounded() {
-        accumulate_by(sums, row, weights, rounded_product);
-    } else {
-        accumulate_by(sums, row, weights, exact_product);
-    }
-}
-
-#[inline(always)]
-fn accumulate_by<const N: usize>(
-    sums: &mut [i32; N],
-    row: &[i16],
-    weights: &[i16],
-    product: impl Fn(i16, i16) -> i32,
-) {
-    let (weights, _) = weights.as_chunks::<2>();
-    let (pairs, _) = row.as_chunks::<2>();
-    for (&[x0, x1], weights) in pairs.iter().zip(weights.chunks_exact(N)) {
-        for (sum, &[w0, w1]) in sums.iter_mut().zip(weights) {
+/// Adds one kernel row to the sums of a group of filters: `weights` is `[pairs][filters][2]`, `row`
+/// at least `[pairs][2]`.
+fn accumulate(product: Product, sums: &mut [i32], row: &[i16], weights: &[i16]) {
+    let pair_weights = (sums.len() * 2).max(1);
+    for (&[x0, x1], weights) in row
+        .as_chunks()
+        .0
+        .iter()
+        .zip(weights.chunks_exact(pair_weights))
+    {
+        for (sum, &[w0, w1]) in sums.iter_mut().zip(weights.as_chunks().0) {
+            let products = if product.is_rounded() {
+                rounded_product(x0, w0).wrapping_add(rounded_product(x1, w1))
+            } else {
+                exact_product(x0, w0).wrapping_add(exact_product(x1, w1))
+            };
             // The exporter proved, and `Model::parse` checked, that no partial sum overflows.
-            *sum = sum.wrapping_add(product(x0, w0).wrapping_add(product(x1, w1)));
+            *sum = sum.wrapping_add(products);
         }
     }
 }

@@ -5,15 +5,16 @@ use core::num::NonZeroU32;
 use core::ops::Range;
 
 use crate::geometry::{Shape, Window};
+use crate::kernels::Kernels;
 use crate::kernels::scalar::Rows;
 use crate::q8_8;
 
 /// The horizontal position of a pooling window over a row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Columns {
-    window: Window,
-    width: usize,
-    channels: usize,
+    pub(crate) window: Window,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
 }
 
 impl Columns {
@@ -33,26 +34,61 @@ impl Columns {
         left.saturating_sub(pad)..end.min(self.width)
     }
 
-    /// The pixels of `row` under output column `x`, each `[channels]`.
-    fn pixels<E>(self, row: &[E], x: usize) -> impl Iterator<Item = &[E]> {
+    /// The elements of `row` under output column `x`, `[columns, channels]`.
+    fn elements<E>(self, row: &[E], x: usize) -> &[E] {
         let columns = self.under(x);
         row.get(columns.start * self.channels..columns.end * self.channels)
             .unwrap_or(&[])
-            .chunks_exact(self.channels.max(1))
+    }
+
+    /// The pixels of `row` under output column `x`, each `[channels]`.
+    fn pixels<E>(self, row: &[E], x: usize) -> impl Iterator<Item = &[E]> {
+        self.elements(row, x).chunks_exact(self.channels.max(1))
     }
 }
 
-/// Raises the output row `out` to the maximum with one input `row`.
+/// Whether an output row holds maxima of rows seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Nothing,
+    Rows,
+}
+
+/// The maximum of each window over one input `row`, and over the rows `seen` before.
 pub(crate) fn max_row<const IMAGES: usize>(
     columns: Columns,
     row: &[[i16; IMAGES]],
+    seen: Seen,
     out: &mut [[i16; IMAGES]],
 ) {
-    for (x, pixel) in out.chunks_exact_mut(columns.channels.max(1)).enumerate() {
-        for element in columns.pixels(row, x) {
-            let values = pixel.as_flattened_mut().iter_mut();
-            for (maximum, &value) in values.zip(element.as_flattened()) {
-                *maximum = (*maximum).max(value);
+    max_windows(columns, row, seen, out, 0..usize::MAX);
+}
+
+/// As [`max_row`], for some of the output columns.
+pub(crate) fn max_windows<const IMAGES: usize>(
+    columns: Columns,
+    row: &[[i16; IMAGES]],
+    seen: Seen,
+    out: &mut [[i16; IMAGES]],
+    wanted: Range<usize>,
+) {
+    let pixels = out.chunks_exact_mut(columns.channels.max(1)).enumerate();
+    for (x, pixel) in pixels.take(wanted.end).skip(wanted.start) {
+        if seen == Seen::Nothing {
+            pixel.fill([i16::MIN; IMAGES]);
+        }
+        // Two columns at a time: the maximum so far is loaded and stored half as often.
+        for pair in columns
+            .elements(row, x)
+            .chunks((columns.channels * 2).max(1))
+        {
+            let (a, b) = pair
+                .split_at_checked(columns.channels)
+                .unwrap_or((pair, pair));
+            let b = if b.is_empty() { a } else { b };
+            let maxima = pixel.as_flattened_mut().iter_mut();
+            for ((maximum, &a), &b) in maxima.zip(a.as_flattened()).zip(b.as_flattened()) {
+                *maximum = (*maximum).max(a).max(b);
             }
         }
     }
@@ -115,13 +151,15 @@ fn mean_window<const IMAGES: usize>(
 
 /// Maximum over overlapping windows, whose rows were kept.
 pub(crate) fn max_of_rows<const IMAGES: usize>(
+    kernels: impl Kernels<IMAGES>,
     columns: Columns,
     rows: Rows<'_, [i16; IMAGES]>,
     out: &mut [[i16; IMAGES]],
 ) {
-    out.fill([i16::MIN; IMAGES]);
+    let mut seen = Seen::Nothing;
     for row in rows.iter() {
-        max_row(columns, row, out);
+        kernels.max_row(columns, row, seen, out);
+        seen = Seen::Rows;
     }
 }
 

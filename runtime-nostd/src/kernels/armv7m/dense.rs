@@ -1,0 +1,45 @@
+//! The dense kernels but for their multiplications.
+
+/// A dense kernel: adds a row of pairs to the sums of a group. r0 and r1 are the next weights and
+/// input elements, r2 the pairs that are left, r4 to r7 the sums.
+///
+/// `load` and `store` move the sums from and to r3.
+macro_rules! dense_kernel {
+    (
+        $name:ident, load: $load:literal, store: $store:literal,
+        two_pairs: [$($two:literal),*],
+        pair: [$($one:literal),*],
+    ) => {
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name(
+            _weights: *const i16,
+            _input: *const i16,
+            _pairs: usize,
+            _sums: *mut i32,
+        ) {
+            core::arch::naked_asm!(
+                "push {{r3-r11, lr}}",
+                $load,
+                "subs r2, #8",
+                "blo 11f",
+                "10:",
+                ".rept 4",
+                $($two,)*
+                ".endr",
+                "subs r2, #8",
+                "bhs 10b",
+                "11:",
+                "adds r2, #8",
+                "beq 13f",
+                "12:",
+                $($one,)*
+                "subs r2, #1",
+                "bne 12b",
+                "13:",
+                "pop {{r3}}",
+                $store,
+                "pop {{r4-r11, pc}}",
+            )
+        }
+    };
+}

@@ -1,0 +1,88 @@
+//! Kernels for Armv7-M and Armv8-M Mainline: Cortex-M3, M4, M7, M33.
+//!
+//! A compiler does not keep eight sums, two pointers and four operands in the fourteen registers
+//! that there are, so these loops are assembly. The functions that call them are safe: they compare
+//! all lengths first, and leave what does not fit to the scalar kernel.
+//!
+//! Rows of an odd number of elements put windows at odd halfword addresses, from where these cores
+//! load a word nearly as fast. `CCR.UNALIGN_TRP` must be 0, as it is after reset.
+#![allow(unsafe_code)]
+
+#[macro_use]
+mod conv;
+#[macro_use]
+mod dense;
+
+#[cfg(not(dsp))]
+#[path = "base.rs"]
+mod isa;
+#[cfg(dsp)]
+#[path = "dsp.rs"]
+mod isa;
+#[cfg(dsp)]
+mod max_pool;
+
+#[cfg(dsp)]
+pub(crate) use max_pool::max_row;
+
+use self::conv::MAX_KERNEL_ROWS;
+use super::scalar::{ConvRow, Filters};
+use crate::blob::GROUP;
+
+/// Computes a row of a convolution into `out`, `[columns, filters]`; false if the scalar kernel must
+/// do it.
+#[inline(never)]
+pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) -> bool {
+    let columns = out.len() / row.filters.packing.filters.max(1);
+    let fits = conv_fits(row, columns, out.len());
+    if fits {
+        // SAFETY: `conv_fits` has compared all lengths.
+        unsafe { conv::run(row, columns, out) };
+    }
+    fits
+}
+
+/// Whether the kernels can compute the row, and read and write inside the slices when they do.
+fn conv_fits(row: &ConvRow<'_>, columns: usize, outputs: usize) -> bool {
+    let ConvRow { filters, rows, .. } = *row;
+    let packing = filters.packing;
+    // The last element that a window reads, with the one that fills up its last pair.
+    let window_end = columns.saturating_sub(1) * row.step + packing.stored_row();
+    !filters.product.is_rounded()
+        && columns > 0
+        && columns * packing.filters == outputs
+        && filters.bias.len() == packing.filters
+        && filters.weights.len() == packing.stored_weights()
+        && packing.row_elements > 0
+        && (1..=MAX_KERNEL_ROWS.min(rows.capacity)).contains(&rows.count)
+        && rows.first < rows.capacity
+        && row.skipped_kernel_rows + rows.count <= packing.rows
+        && (rows.capacity - 1) * rows.row_elements + window_end <= rows.buffer.len()
+}
+
+/// Adds the input row `y` to the sums of a dense layer; false if the scalar kernel must do it.
+pub(crate) fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) -> bool {
+    let packing = filters.packing;
+    let pairs = packing.stored_row() / 2;
+    let fits = !filters.product.is_rounded()
+        && y < packing.rows
+        && row.len() >= pairs * 2
+        && sums.len() == packing.filters
+        && filters.weights.len() == packing.stored_weights();
+    if !fits {
+        return false;
+    }
+    for (group, sums) in sums.chunks_mut(GROUP).enumerate() {
+        let before = (group * GROUP * packing.rows + y * sums.len()) * pairs * 2;
+        let weights = filters.weights.as_ptr().wrapping_add(before);
+        let run = match sums.len() {
+            4 => isa::dense4,
+            3 => isa::dense3,
+            2 => isa::dense2,
+            _ => isa::dense1,
+        };
+        // SAFETY: the lengths have been compared: `weights` has `pairs` pairs for each sum.
+        unsafe { run(weights, row.as_ptr(), pairs, sums.as_mut_ptr()) };
+    }
+    true
+}
