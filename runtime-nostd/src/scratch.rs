@@ -10,6 +10,15 @@ use core::ops::{Deref, DerefMut};
 /// let words: &mut [i32] = &mut scratch;
 /// assert_eq!(words.len(), 458);
 /// ```
+///
+/// The module that the exporter writes takes scratch memory of exactly the network's size, so that
+/// too little does not compile:
+///
+/// ```compile_fail,E0308
+/// use runtime_nostd::Scratch;
+/// fn infer(scratch: &mut Scratch<1832>) {}
+/// infer(&mut Scratch::<1024>::new());
+/// ```
 #[derive(Clone, Debug)]
 #[repr(C, align(4))]
 pub struct Scratch<const BYTES: usize> {

@@ -57,10 +57,14 @@ fn group<const N: usize>(
     let filters = row.filters.packing.filters.max(1);
     for (column, pixel) in out.chunks_exact_mut(filters).enumerate() {
         let mut sums = bias;
-        let weight_rows = weights.chunks_exact(row_words.max(1));
-        for (elements, weights) in row.rows.iter().zip(weight_rows) {
+        let mut weights = weights;
+        for elements in row.rows.iter() {
+            let Some((weight_row, rest)) = weights.split_at_checked(row_words) else {
+                break;
+            };
+            weights = rest;
             let window = elements.get(column * row.step..).unwrap_or(&[]);
-            accumulate(&mut sums, window, weights);
+            accumulate(&mut sums, window, weight_row);
         }
         let stored = pixel.get_mut(index * GROUP..).unwrap_or(&mut []);
         for (stored, sum) in stored.iter_mut().zip(sums) {

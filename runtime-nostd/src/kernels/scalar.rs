@@ -197,14 +197,13 @@ pub(crate) fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut 
 /// Adds one kernel row to the sums of a group of filters: `weights` is `[pairs][filters][2]`, `row`
 /// at least `[pairs][2]`.
 fn accumulate(product: Product, sums: &mut [i32], row: &[i16], weights: &[i16]) {
-    let pair_weights = (sums.len() * 2).max(1);
-    for (&[x0, x1], weights) in row
-        .as_chunks()
-        .0
-        .iter()
-        .zip(weights.chunks_exact(pair_weights))
-    {
-        for (sum, &[w0, w1]) in sums.iter_mut().zip(weights.as_chunks().0) {
+    let mut weights = weights.as_chunks().0;
+    for &[x0, x1] in row.as_chunks().0 {
+        let Some((pair, rest)) = weights.split_at_checked(sums.len()) else {
+            return;
+        };
+        weights = rest;
+        for (sum, &[w0, w1]) in sums.iter_mut().zip(pair) {
             let products = if product.is_rounded() {
                 rounded_product(x0, w0).wrapping_add(rounded_product(x1, w1))
             } else {

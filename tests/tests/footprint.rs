@@ -1,0 +1,139 @@
+//! What the runtime costs on a device. That its program links at all shows that `parse`, `infer` and
+//! `classify` contain no reachable panic.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tests::models::small_blobs;
+
+const CORTEX_M0: &str = "thumbv6m-none-eabi";
+const CORTEX_M4: &str = "thumbv7em-none-eabihf";
+
+/// With the features of `tests/footprint`: bytes of flash that the runtime may take, optimized for
+/// size. A change that takes more must say so here.
+const FLASH: [(&str, &str, usize); 4] = [
+    (CORTEX_M4, "", 21_400),
+    (CORTEX_M4, "all-operations", 22_500),
+    (CORTEX_M0, "", 19_000),
+    (CORTEX_M0, "all-operations", 20_200),
+];
+
+/// Bytes of stack that `classify` may take.
+const STACK: usize = 976;
+
+#[test]
+fn no_panic_can_be_reached_and_the_code_is_small() -> Result<(), Box<dyn Error>> {
+    toolchain()?;
+    let mut too_large = Vec::new();
+    for (target, features, limit) in FLASH {
+        let program = build("code", target, features, &[])?;
+        let bytes = loaded_bytes(&std::fs::read(program)?).ok_or("not a 32-bit ELF file")?;
+        println!("{target} [{features}]: {bytes} bytes of flash");
+        if bytes > limit {
+            too_large.push((target, features, bytes, limit));
+        }
+    }
+    assert_eq!(too_large, []);
+    Ok(())
+}
+
+/// The firmware's profile, which optimizes for speed, must leave no panic either.
+#[test]
+fn no_panic_can_be_reached_at_full_speed() -> Result<(), Box<dyn Error>> {
+    toolchain()?;
+    let speed = [("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")];
+    for target in [CORTEX_M4, CORTEX_M0] {
+        build("code", target, "all-operations,rounded", &speed)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn inference_needs_little_stack() -> Result<(), Box<dyn Error>> {
+    toolchain()?;
+    let blobs = tempfile::tempdir()?;
+    for (index, blob) in small_blobs().iter().enumerate() {
+        std::fs::write(
+            blobs.path().join(format!("small-{index}.q88")),
+            blob.as_bytes(),
+        )?;
+    }
+    let folder = blobs
+        .path()
+        .to_str()
+        .ok_or("a temporary folder in Unicode")?;
+    for target in [CORTEX_M4, CORTEX_M0] {
+        let program = build("stack", target, "all-operations", &[("BLOBS", folder)])?;
+        // Code for Cortex-M0 runs on Cortex-M4 as well, with the same stack.
+        let output = run(Command::new("qemu-system-arm")
+            .args([
+                "-machine",
+                "mps2-an386",
+                "-display",
+                "none",
+                "-monitor",
+                "none",
+                "-serial",
+                "none",
+                "-semihosting-config",
+                "enable=on,target=native",
+                "-kernel",
+            ])
+            .arg(program))?;
+        let bytes: usize = output.trim().parse()?;
+        println!("{target}: {bytes} bytes of stack");
+        assert!(bytes <= STACK, "{target}: {bytes} bytes of stack");
+    }
+    Ok(())
+}
+
+fn toolchain() -> Result<(), Box<dyn Error>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("toolchain");
+    run(Command::new(script).args([CORTEX_M0, CORTEX_M4])).map(drop)
+}
+
+/// Builds a program of the package `footprint`, and returns its path.
+fn build(
+    program: &str,
+    target: &str,
+    features: &str,
+    environment: &[(&str, &str)],
+) -> Result<PathBuf, Box<dyn Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("footprint");
+    let output = folder.join("target");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo
+        .current_dir(&folder)
+        .args(["build", "--quiet", "--release", "--bin", program])
+        .args(["--target", target, "--features", features, "--target-dir"])
+        .arg(&output)
+        .envs(environment.iter().copied());
+    run(&mut cargo)?;
+    Ok(output.join(target).join("release").join(program))
+}
+
+/// What a program prints.
+fn run(command: &mut Command) -> Result<String, Box<dyn Error>> {
+    let output = command.output()?;
+    let message = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout)?)
+    } else {
+        Err(format!("{command:?} failed:\n{message}").into())
+    }
+}
+
+/// Bytes of all sections of an ELF file that are loaded: code, constants and initial data.
+fn loaded_bytes(elf: &[u8]) -> Option<usize> {
+    const ALLOCATED: usize = 2;
+    let u16_at = |at: usize| Some(u16::from_le_bytes(*elf.get(at..)?.first_chunk()?).into());
+    let u32_at = |at: usize| Some(u32::from_le_bytes(*elf.get(at..)?.first_chunk()?) as usize);
+    let (headers, header_bytes, count) = (u32_at(32)?, u16_at(46)?, u16_at(48)?);
+    elf.starts_with(b"\x7fELF\x01").then_some(())?;
+    (0..count).try_fold(0, |sum, index: usize| {
+        let header = headers + index * header_bytes;
+        let allocated = u32_at(header + 8)? & ALLOCATED != 0;
+        Some(sum + if allocated { u32_at(header + 20)? } else { 0 })
+    })
+}
