@@ -26,7 +26,7 @@ use exporter::network::Network;
 use runtime_nostd::q8_8::Product;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::search::Member;
+use crate::population::Member;
 
 /// A line of `front.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

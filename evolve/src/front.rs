@@ -5,7 +5,7 @@
 //! (equation 1): the smallest networks are those that classify nothing, and nobody else would beat
 //! them.
 
-use crate::search::Member;
+use crate::population::Member;
 
 /// Those of `members` that are on the front, in their order.
 ///

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::config::{Config, TomlError};
 use crate::journal::{Journal, JournalError, Recovered};
 use crate::polish::Polished;
-use crate::search::Record;
+use crate::population::Record;
 
 /// The program whose runs can be resumed: another version may draw or train differently.
 const PROGRAM: &str = concat!("evolve ", env!("CARGO_PKG_VERSION"));

@@ -22,6 +22,7 @@ pub mod journal;
 pub mod mutate;
 pub mod options;
 pub mod polish;
+pub mod population;
 pub mod repair;
 pub mod report;
 pub mod results;

@@ -13,7 +13,7 @@ use rand::seq::SliceRandom as _;
 use rand_core::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::search::Rejection;
+use crate::population::Rejection;
 use crate::settings::{Flip, Polish};
 use crate::streams::{Purpose, stream};
 use crate::train::{Backend, Momentum, Sgd, TrainError};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::search::{Member, Population, Record, Rejection};
+use crate::population::{Member, Population, Record, Rejection};
 use crate::select::Candidate;
 
 /// A line of `generations.jsonl`.

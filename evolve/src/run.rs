@@ -18,8 +18,10 @@ use crate::folder::Folder;
 use crate::history::{Chronicle, Continuation, Event, HistoryError, Start};
 use crate::journal::JournalError;
 use crate::polish::Polished;
+use crate::population::{Member, Population, Record, RecordError, Rejection};
 use crate::results::{GenerationLine, Report};
-use crate::search::{Member, Population, Record, Rejection, Search, SearchError};
+use crate::search::{Search, SearchError};
+use crate::seed::genome_of;
 use crate::settings::{SettingOutOfRange, Settings};
 use crate::train::{Backend, TrainError};
 
@@ -215,7 +217,8 @@ impl<'a, B: Backend> Run<'a, B> {
     fn replay(&mut self, event: &Event) -> Result<(), RunError> {
         match event {
             Event::Generation { record, seconds } => {
-                self.progress.take(record, *seconds)?;
+                let taken = self.progress.take(record, *seconds);
+                taken.map_err(SearchError::from)?;
                 self.write_best()
             }
             Event::Generations(generations) => {
@@ -292,7 +295,7 @@ impl<'a, B: Backend> Run<'a, B> {
                 self.search(&|| observer.candidate_done())
                     .next(population)?
             }
-            None => self.search(&|| ()).initial(self.seed_network.as_slice())?,
+            None => self.initial()?,
         };
         let time = start.elapsed();
         let event = Event::Generation {
@@ -307,6 +310,23 @@ impl<'a, B: Backend> Run<'a, B> {
             observer.generation_done(line);
         }
         Ok(time)
+    }
+
+    /// The initial population; what became of a seed network that is beyond the limits is said.
+    fn initial(&self) -> Result<Record, SearchError> {
+        let record = self.search(&|| ()).initial(self.seed_network.as_slice())?;
+        if let Some(network) = &self.seed_network {
+            let genome = genome_of(network, self.config.settings.initial.learning_rate)?;
+            if let (Err(reason), Some(first)) =
+                (self.data.space.admit(&genome), record.candidates.first())
+            {
+                self.session.observer.notice(&format!(
+                    "the seed network has been made narrower, {} parameters are left: {reason}",
+                    first.cost.parameters
+                ));
+            }
+        }
+        Ok(record)
     }
 
     fn search<'s>(&'s self, on_candidate: &'s (dyn Fn() + Sync)) -> Search<'s, B> {
@@ -383,7 +403,7 @@ fn named(member: &Member, data: &str, seed: u64) -> Network {
 
 impl Progress {
     /// Takes a generation in.
-    fn take(&mut self, record: &Record, seconds: f64) -> Result<(), SearchError> {
+    fn take(&mut self, record: &Record, seconds: f64) -> Result<(), RecordError> {
         let population = match self.population.take() {
             None => Population::first(record)?,
             Some(population) => population.after(record)?,

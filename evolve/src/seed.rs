@@ -12,6 +12,10 @@ use crate::genome::{
 use crate::individual::{Birth, Individual, InvalidIndividual};
 use crate::space::{NotInSpace, SearchSpace};
 
+mod limits;
+
+pub use limits::within_limits;
+
 /// Why a network cannot seed an evolution.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -45,9 +49,12 @@ pub enum SeedError {
     /// The network is for other images or classes than the data set's.
     #[error("the network's {0} are not the data set's: train it on the same data set")]
     OtherTask(&'static str),
-    /// The network is too deep or too large.
+    /// The network is too deep, or a layer does not fit.
     #[error(transparent)]
-    NotInSpace(#[from] NotInSpace),
+    NotInSpace(NotInSpace),
+    /// The network is too large, whatever its number of filters.
+    #[error("cut down to the fewest filters, it is still too large: {0}")]
+    Narrowest(NotInSpace),
     /// Parameters of a wrong length.
     #[error(transparent)]
     Invalid(#[from] InvalidIndividual),
@@ -145,8 +152,8 @@ pub fn genome_of(network: &Network, learning_rate: f32) -> Result<Genome, SeedEr
 /// then measures its statistics.
 ///
 /// # Errors
-/// As [`genome_of`], and if the network is for other images or classes than `space`, beyond its
-/// limits, or without all its parameters.
+/// As [`genome_of`], and if the network is for other images or classes than `space`, too deep for
+/// it, or without all its parameters. It may be beyond the limits ([`within_limits`]).
 pub fn individual_of(
     network: Network,
     id: u64,
@@ -161,7 +168,10 @@ pub fn individual_of(
     if network.classes != space.classes() {
         return Err(SeedError::OtherTask("classes"));
     }
-    space.admit(&genome)?;
+    match space.admit(&genome) {
+        Ok(_) | Err(NotInSpace::TooLarge(_)) => {}
+        Err(reason) => return Err(SeedError::NotInSpace(reason)),
+    }
     let mut individual = Individual {
         genome,
         network,

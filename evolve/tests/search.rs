@@ -4,7 +4,8 @@
 use evolve::cost::Limits;
 use evolve::evaluate::Arithmetic;
 use evolve::front::front;
-use evolve::search::{Population, Record, Rejection, Search};
+use evolve::population::{Population, Record, Rejection};
+use evolve::search::Search;
 use evolve::settings::{Algorithm, Settings};
 use evolve::space::SearchSpace;
 use evolve::train::{Backend, Divergence, Epoch, Lanes, Sgd, TrainError};
@@ -266,7 +267,7 @@ fn the_front_is_that_of_all_candidates_and_has_their_weights() {
         let is_kept = kept
             .iter()
             .any(|member| member.candidate.id == candidate.candidate.id);
-        let beats = |member: &&evolve::search::Member| {
+        let beats = |member: &&evolve::population::Member| {
             member.candidate.accuracy >= candidate.candidate.accuracy
                 && member.cost.parameters <= candidate.cost.parameters
                 && member.cost.macs <= candidate.cost.macs

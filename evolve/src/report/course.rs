@@ -7,9 +7,9 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::history::{Event, History, Start};
+use crate::population::{Member, Population, Record, RecordError, Summary};
 use crate::report::ReportError;
 use crate::results::{GenerationLine, Report};
-use crate::search::{Member, Population, Record, SearchError, Summary};
 
 /// The course of a run, read from its journal. The run may go on meanwhile.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Course {
                         None => Population::first(&record)?,
                         Some(population) => population.after(&record)?,
                     };
-                    let best = next.best().ok_or(SearchError::NoCandidates)?;
+                    let best = next.best().ok_or(RecordError(record.generation))?;
                     let line = GenerationLine::of(&next, best, &record);
                     generations.push(Generation::new(line, record, seconds));
                     population = Some(next);

@@ -15,7 +15,7 @@ use super::course::Course;
 use super::numbers::{percent, points, thousands};
 use super::operators::describe;
 use super::palette::Role;
-use crate::search::Summary;
+use crate::population::Summary;
 
 /// The most ancestors that the tree shows in full. Of more, only the line of the parents that each
 /// individual continues is followed, and mates stand without their own ancestors.

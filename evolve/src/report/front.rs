@@ -7,7 +7,7 @@ use super::chart::{Chart, Mark, Series};
 use super::course::Course;
 use super::numbers::{percent, thousands};
 use super::palette::Role;
-use crate::search::Summary;
+use crate::population::Summary;
 
 /// A quantity that is the better the less it is.
 #[derive(Clone, Copy)]

@@ -35,7 +35,7 @@ use self::page::{Section, figures, page};
 use crate::data::DataError;
 use crate::evaluate::EvaluateError;
 use crate::history::HistoryError;
-use crate::search::SearchError;
+use crate::population::RecordError;
 
 /// Why there is no report.
 #[derive(Debug, Error)]
@@ -46,7 +46,7 @@ pub enum ReportError {
     History(#[from] HistoryError),
     /// Records that do not belong together.
     #[error(transparent)]
-    Search(#[from] SearchError),
+    Record(#[from] RecordError),
     /// A run that has only just started.
     #[error("{}: no generation yet, try again when the initial population is there", folder.display())]
     NoGeneration {

@@ -7,7 +7,7 @@ use super::chart::{Chart, Mark, Series};
 use super::course::{Course, Generation};
 use super::numbers::percent;
 use super::palette::Role;
-use crate::search::Summary;
+use crate::population::Summary;
 
 /// The three charts.
 pub(super) fn progress(course: &Course) -> Markup {

@@ -19,8 +19,9 @@ use crate::data::Data;
 use crate::evaluate::{Arithmetic, count_correct};
 use crate::history::Event;
 use crate::polish::{Course, Polished};
+use crate::population::{Member, Population, Rejection};
 use crate::results::{PolishedLine, Report};
-use crate::search::{Member, Population, Rejection, SearchError};
+use crate::search::SearchError;
 use crate::train::{Backend, TrainError};
 
 /// What is polished: the Pareto front, and the winner if another network equals it there; smallest

@@ -179,18 +179,47 @@ fn another_task_or_broken_parameters_are_refused() {
 }
 
 #[test]
-fn limits_and_learning_rates_hold_for_seeds() {
+fn learning_rates_hold_for_seeds() {
     let space = SearchSpace::small(12);
     let network = random(0, &space).network;
-    let error = individual_of(network.clone(), 0, f32::NAN, &space).unwrap_err();
+    let error = individual_of(network, 0, f32::NAN, &space).unwrap_err();
     assert!(matches!(error, SeedError::LearningRate(_)));
+}
+
+#[test]
+fn a_seed_beyond_the_limits_is_cut_down_to_them() {
+    let space = SearchSpace::small(12);
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    let seed = random(0, &space);
+    assert_eq!(
+        within_limits(seed.clone(), &space, &mut rng).as_ref(),
+        Ok(&seed)
+    );
+
+    let parameters = space.admit(&seed.genome).unwrap().parameters;
+    let limits = Limits {
+        max_parameters: parameters / 2,
+        ..Limits::default()
+    };
+    let tight = space.clone().with_limits(limits);
+    let cut = within_limits(seed.clone(), &tight, &mut rng).unwrap();
+    let left = tight.admit(&cut.genome).unwrap().parameters;
+    assert!(left <= parameters / 2 && left > parameters / 4, "{left}");
+    assert_eq!(cut.genome.genes.len(), seed.genome.genes.len());
+    let first_weights = |individual: &Individual| {
+        let mut layers = individual.network.layers.iter();
+        let parameters = layers.find_map(|layer| layer.parameters.as_ref());
+        parameters.unwrap().weights.clone()
+    };
+    assert!(first_weights(&seed).starts_with(&first_weights(&cut)));
+
     let limits = Limits {
         max_macs: 1,
         ..Limits::default()
     };
-    let error = individual_of(network, 0, 0.1, &space.with_limits(limits)).unwrap_err();
+    let error = within_limits(seed, &space.with_limits(limits), &mut rng).unwrap_err();
     assert!(matches!(
         error,
-        SeedError::NotInSpace(NotInSpace::TooLarge(_))
+        SeedError::Narrowest(NotInSpace::TooLarge(_))
     ));
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use evolve::history::{Event, History};
-use evolve::search::Record;
+use evolve::population::Record;
 use tempfile::TempDir;
 
 /// Images of 8x8 pixels in three classes, which differ in the row that is bright.
