@@ -1,4 +1,4 @@
-//! The device, emulated: the firmware built for one target, which runs any blob over any images.
+//! Devices, emulated: the firmware built for one machine, which runs any blob over any images.
 
 use std::fs;
 use std::io;
@@ -8,13 +8,61 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 use thiserror::Error;
 
-/// Cortex-M4 with FPU.
-pub const CORTEX_M4: &str = "thumbv7em-none-eabihf";
+/// A machine that the firmware is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Its core.
+    pub core: &'static str,
+    /// QEMU's name for it, or the board's.
+    pub name: &'static str,
+    target: &'static str,
+    /// Where it is not the target's machine in the firmware's `.cargo/config.toml`: a file in its
+    /// folder that names it.
+    config: Option<&'static str>,
+}
 
-/// The firmware, built for one target. Its `.cargo/config.toml` says which emulator runs it.
+/// Cortex-M4 with FPU.
+pub const CORTEX_M4: Machine = MACHINES[2];
+
+/// All emulated machines that the firmware knows.
+pub const MACHINES: [Machine; 7] = [
+    machine("Cortex-M0", "microbit", "thumbv6m-none-eabi"),
+    machine("Cortex-M3", "mps2-an385", "thumbv7m-none-eabi"),
+    machine("Cortex-M4", "mps2-an386", "thumbv7em-none-eabihf"),
+    machine("Cortex-M7", "mps2-an500", "thumbv7em-none-eabi"),
+    machine("Cortex-M33", "mps2-an505", "thumbv8m.main-none-eabihf"),
+    Machine {
+        config: Some("boards/mps3-an547.toml"),
+        ..machine("Cortex-M55", "mps3-an547", "thumbv8m.main-none-eabihf")
+    },
+    machine("RV32IMC", "virt", "riscv32imc-unknown-none-elf"),
+];
+
+/// Boards that the firmware builds for. None has run it.
+pub const BOARDS: [Machine; 2] = [
+    Machine {
+        config: Some("boards/nrf52840-dk.toml"),
+        ..machine("Cortex-M4", "nrf52840-dk", "thumbv7em-none-eabihf")
+    },
+    Machine {
+        config: Some("boards/stm32f4-discovery.toml"),
+        ..machine("Cortex-M4", "stm32f4-discovery", "thumbv7em-none-eabihf")
+    },
+];
+
+const fn machine(core: &'static str, name: &'static str, target: &'static str) -> Machine {
+    Machine {
+        core,
+        name,
+        target,
+        config: None,
+    }
+}
+
+/// The firmware, built for one machine.
 #[derive(Debug)]
 pub struct Device {
-    target: &'static str,
+    machine: Machine,
     /// For the files that host and device exchange.
     folder: TempDir,
 }
@@ -42,18 +90,18 @@ pub enum DeviceError {
 }
 
 impl Device {
-    /// Makes sure that `target` can be built and emulated, and builds the firmware.
+    /// Makes sure that the machine's target can be built and emulated, and builds the firmware.
     ///
     /// # Errors
     /// Toolchain or emulator are missing (with the command that installs them), or the firmware does
     /// not compile.
-    pub fn build(target: &'static str) -> Result<Self, DeviceError> {
-        run(Command::new(repository().join("tests/toolchain")).arg(target))?;
+    pub fn build(machine: Machine) -> Result<Self, DeviceError> {
+        run(Command::new(repository().join("tests/toolchain")).arg(machine.target))?;
         let folder = tempfile::tempdir().map_err(|source| DeviceError::Io {
             path: std::env::temp_dir(),
             source,
         })?;
-        let device = Self { target, folder };
+        let device = Self { machine, folder };
         run(&mut device.cargo("build"))?;
         Ok(device)
     }
@@ -72,31 +120,63 @@ impl Device {
     /// # Errors
     /// [`DeviceError::Failed`] with the firmware's message, for example if it refuses the blob.
     pub fn logits(&self, blob: &[u8], images: &[u8]) -> Result<Vec<i32>, DeviceError> {
-        let [blob_path, images_path, logits_path] =
-            ["network.q88", "images.raw", "logits.raw"].map(|name| self.folder.path().join(name));
+        let bytes = self.stream("logits", blob, images)?;
+        let (logits, _) = bytes.as_chunks();
+        Ok(logits.iter().copied().map(i32::from_le_bytes).collect())
+    }
+
+    /// The dump of one `image`: every row of every layer (FORMAT.md).
+    ///
+    /// # Errors
+    /// As [`Device::logits`].
+    pub fn dump(&self, blob: &[u8], image: &[u8]) -> Result<String, DeviceError> {
+        let bytes = self.stream("dump", blob, image)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// What the firmware writes in the mode `task`.
+    fn stream(&self, task: &str, blob: &[u8], images: &[u8]) -> Result<Vec<u8>, DeviceError> {
+        let [blob_path, images_path, output_path] =
+            ["network.q88", "images.raw", "output"].map(|name| self.folder.path().join(name));
         let io = |path: &Path| {
             let path = path.to_owned();
             |source| DeviceError::Io { path, source }
         };
         fs::write(&blob_path, blob).map_err(io(&blob_path))?;
         fs::write(&images_path, images).map_err(io(&images_path))?;
-        let stream = format!(
-            "stream {} {} {}",
-            blob_path.display(),
-            images_path.display(),
-            logits_path.display()
-        );
-        run(self.cargo("run").args(["--", "-append", &stream]))?;
-        let bytes = fs::read(&logits_path).map_err(io(&logits_path))?;
-        let (logits, _) = bytes.as_chunks();
-        Ok(logits.iter().copied().map(i32::from_le_bytes).collect())
+        let mut cargo = self.cargo("run");
+        cargo.args(["--", task]);
+        run(cargo.args([&blob_path, &images_path, &output_path]))?;
+        fs::read(&output_path).map_err(io(&output_path))
+    }
+
+    /// The file of the firmware.
+    ///
+    /// # Errors
+    /// It is not where cargo says.
+    pub fn elf(&self) -> Result<Vec<u8>, DeviceError> {
+        let mut cargo = self.cargo("build");
+        let built = run(cargo.arg("--message-format=json-render-diagnostics"))?;
+        let built = String::from_utf8_lossy(&built.stdout);
+        let path = built
+            .rsplit_once("\"executable\":\"")
+            .and_then(|(_, rest)| rest.split('"').next())
+            .map(PathBuf::from)
+            .unwrap_or_default();
+        fs::read(&path).map_err(|source| DeviceError::Io { path, source })
     }
 
     fn cargo(&self, command: &str) -> Command {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
         cargo
             .current_dir(repository().join("firmware-example"))
-            .args([command, "--quiet", "--release", "--target", self.target]);
+            .args([command, "--quiet", "--release", "--target"])
+            .arg(self.machine.target);
+        if let Some(config) = self.machine.config {
+            // Another machine's firmware for this target has the same file name.
+            let folder = repository().join("target/machines").join(self.machine.name);
+            cargo.args(["--config", config, "--target-dir"]).arg(folder);
+        }
         cargo
     }
 }

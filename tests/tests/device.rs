@@ -3,11 +3,14 @@
 //! Run with `tests/run`, or `cargo test -p tests --features device`: building for the device takes more
 //! than Rust and a host, see `tests/toolchain`.
 
+use elf::ElfBytes;
+use elf::endian::AnyEndian;
 use exporter::dataset::Dataset;
 use exporter::write::{Blob, write};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use tests::device::{CORTEX_M4, Device, DeviceError};
+use runtime_nostd::blob::ARITHMETIC_VERSION;
+use tests::device::{BOARDS, CORTEX_M4, Device, DeviceError, MACHINES, Machine};
 use tests::random_network;
 
 const NETWORKS: usize = 64;
@@ -45,14 +48,21 @@ fn digits_give_the_same_logits() {
 }
 
 #[test]
-fn the_demo_counts_instructions() {
-    let device = Device::build(CORTEX_M4).expect("the firmware builds");
-    let printed = device.demo().expect("the demo ends");
+fn the_demo_counts_instructions_on_every_machine() {
     let blob = Blob::from_bytes(EXAMPLE);
     let macs = blob.model().expect("the example is whole").macs();
+    for machine in MACHINES {
+        assert_demo_counts(machine, macs);
+    }
+}
+
+fn assert_demo_counts(machine: Machine, macs: u64) {
+    let device = Device::build(machine).expect("the firmware builds");
+    let printed = device.demo().expect("the demo ends");
+    assert!(printed.contains("self-test: 2 images"), "{printed}");
     let counts: Vec<u64> = printed
         .lines()
-        .filter(|line| line.contains("logits"))
+        .filter(|line| line.contains("  logits "))
         .map(|line| {
             let count = line.split_whitespace().nth(2).expect("a column");
             count.parse().expect("a count, not `-`")
@@ -61,6 +71,52 @@ fn the_demo_counts_instructions() {
     assert_eq!(counts.len(), 10, "{printed}");
     // A pair of products takes at least one instruction.
     assert!(counts.iter().all(|&count| count > macs / 2), "{printed}");
+
+    let (_, layers) = printed.split_once("\nlayer ").expect("a second table");
+    let layers: u64 = layers
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let count = line.split_whitespace().nth_back(1).expect("a column");
+            count.parse::<u64>().expect("a count, not `-`")
+        })
+        .sum();
+    // The rest is what runs between the layers.
+    let whole = counts[0];
+    assert!((whole * 9 / 10..=whole).contains(&layers), "{printed}");
+}
+
+#[test]
+fn the_version_of_the_arithmetic_is_a_symbol_of_the_firmware() {
+    let device = Device::build(CORTEX_M4).expect("the firmware builds");
+    let elf = device.elf().expect("cargo says where it is");
+    let elf = ElfBytes::<AnyEndian>::minimal_parse(&elf).expect("an ELF file");
+    let (symbols, names) = elf
+        .symbol_table()
+        .expect("a whole table")
+        .expect("symbols are kept");
+    let symbol = symbols
+        .iter()
+        .find(|symbol| {
+            let name = names.get(symbol.st_name as usize);
+            name.is_ok_and(|name| name == "EA4CNN_ARITHMETIC_VERSION")
+        })
+        .expect("the symbol");
+    let section = elf
+        .section_headers()
+        .expect("section headers")
+        .get(symbol.st_shndx.into())
+        .expect("the symbol's section");
+    let (bytes, _) = elf.section_data(&section).expect("its bytes");
+    let at = (symbol.st_value - section.sh_addr) as usize;
+    assert_eq!(bytes[at..at + 2], ARITHMETIC_VERSION.to_le_bytes());
+}
+
+#[test]
+fn the_firmware_builds_for_real_boards() {
+    for board in BOARDS {
+        Device::build(board).expect("the firmware builds");
+    }
 }
 
 #[test]
@@ -73,7 +129,7 @@ fn refusals_say_why() {
     let mut changed = EXAMPLE.to_vec();
     changed[EXAMPLE.len() / 2] ^= 1;
     let message = refusal(&changed, &[0; 784]);
-    assert!(message.contains("network.q88: "), "{message}");
+    assert!(message.contains("network in flash: "), "{message}");
     let message = refusal(EXAMPLE, &[0; 785]);
     assert!(
         message.contains("images.raw: not a whole number"),

@@ -3,24 +3,23 @@
 use core::fmt;
 
 use micromath::F32Ext;
-use runtime_nostd::Logits;
+use runtime_nostd::{Logits, SelfTestError};
 
 use super::Failure;
-use super::machine::InstructionCounter;
+use super::counter::{Counter, LayerCounter};
+use super::machine::UNIT;
 use super::network;
 
 /// The first image of each digit, 0 to 9, among MNIST's test images: 28x28 pixels each.
 static DIGITS: &[u8] = include_bytes!("demo/digits.raw");
 
-/// Prints what the network says to each digit.
+/// Checks the network on its golden vectors, then prints what it says to each digit, and what each of
+/// its layers takes.
 pub(crate) fn run(
     scratch: &mut network::Scratch,
     out: &mut impl fmt::Write,
 ) -> Result<(), Failure<'static>> {
-    let model = network::Model::parse(network::BLOB).map_err(|error| Failure::Blob {
-        name: "network in flash",
-        error,
-    })?;
+    let model = network::Model::parse(network::BLOB).map_err(Failure::Network)?;
     writeln!(
         out,
         "{} image, {} layers, {} MACs, {} bytes of flash, {} bytes of scratch memory",
@@ -30,24 +29,57 @@ pub(crate) fn run(
         network::BLOB.len(),
         model.arena_bytes(),
     )?;
-    write!(out, "\ndigit  class  instructions         ")?;
+    match model.self_test(scratch) {
+        Ok(images) => writeln!(out, "self-test: {images} images give the logits they must")?,
+        Err(SelfTestError::NoVectors) => writeln!(
+            out,
+            "self-test: the blob holds no golden vectors (exporter export --golden)"
+        )?,
+        Err(error) => return Err(Failure::SelfTest(error)),
+    }
+    write!(out, "\ndigit  class  {UNIT:>12}         ")?;
     for name in network::CLASS_NAMES {
         write!(out, " {name:>7}")?;
     }
     writeln!(out)?;
 
-    let counter = InstructionCounter::start();
+    let mut counter = Counter::start();
     for (digit, pixels) in DIGITS.chunks(model.input().elements()).enumerate() {
-        let (logits, instructions) = counter.count(|| model.infer(scratch, pixels));
+        let (logits, count) = counter.count(|| model.infer(scratch, pixels));
         let logits = logits?;
         let class = network::CLASS_NAMES[logits.class()];
         write!(out, "{digit:5}  {class:>5}")?;
-        match instructions {
-            Some(instructions) => write!(out, "  {instructions:12}")?,
-            // QEMU runs without -icount shift=10.
+        match count {
+            Some(count) => write!(out, "  {count:12}")?,
             None => write!(out, "  {:>12}", "-")?,
         }
         print_scores(logits, out)?;
+    }
+    print_layers(&model, scratch, out)
+}
+
+fn print_layers(
+    model: &network::Model<'_>,
+    scratch: &mut network::Scratch,
+    out: &mut impl fmt::Write,
+) -> Result<(), Failure<'static>> {
+    let mut counter = LayerCounter::start();
+    let pixels = DIGITS.get(..model.input().elements()).unwrap_or_default();
+    model.infer_with(scratch, pixels, &mut counter)?;
+    writeln!(out, "\nlayer                  MACs  {UNIT:>12}  output")?;
+    let layers = model.layers().iter().zip(counter.counts());
+    for (index, (layer, count)) in layers.enumerate() {
+        write!(
+            out,
+            "{index:5}  {:<10}{:>10}",
+            layer.op().name(),
+            layer.macs()
+        )?;
+        match count {
+            Some(count) => write!(out, "  {count:12}")?,
+            None => write!(out, "  {:>12}", "-")?,
+        }
+        writeln!(out, "  {}", layer.output())?;
     }
     Ok(())
 }

@@ -1,101 +1,88 @@
 //! The host computer, reached by semihosting: its command line, files, consoles and exit code.
 //!
-//! Not `hprintln!`, which would try for ever to write to a pipe that nobody reads any more.
+//! Not `println!` of the crate `semihosting`, which panics when nobody reads a pipe any more.
 #![allow(unsafe_code)]
 
+use core::ffi::CStr;
 use core::fmt::{self, Write as _};
+use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
+use core::ptr;
 
-use cortex_m_rt::{ExceptionFrame, exception};
-use cortex_m_semihosting::{debug, nr, syscall, syscall1};
-use heapless::Vec;
+use semihosting::fs;
+use semihosting::io::{self, Read as _, Write as _};
+use semihosting::process::ExitCode;
+use semihosting::sys::arm_compat::sys_get_cmdline_uninit;
 
-/// What a semihosting host calls its consoles: opened for writing its standard output, for appending
-/// its standard error.
-const CONSOLE: &str = ":tt";
+/// The host's `E2BIG`.
+const TOO_BIG: i32 = 7;
 
-/// Longest file name, in bytes.
-const NAME_BYTES: usize = 512;
-
-/// The command line: the program's name and its arguments, separated by spaces.
+/// The words of the command line, the program's name included; none if the host has no command line,
+/// as with most probes.
 ///
 /// # Errors
-/// [`NoCommandLine`] if the host has none, or one that is not UTF-8 or does not fit `buffer`.
-pub(crate) fn command_line(buffer: &mut [u8]) -> Result<&str, NoCommandLine> {
-    let mut block = [buffer.as_mut_ptr() as usize, buffer.len()];
-    // SAFETY: the block names memory that is borrowed exclusively; the host writes at most its
-    // length there, and the length of the command line into the block.
-    let refused = unsafe { syscall1(nr::GET_CMDLINE, block.as_mut_ptr() as usize) };
-    let [_, length] = block;
-    let line = buffer.get(..length).filter(|_| refused == 0);
-    line.and_then(|line| core::str::from_utf8(line).ok())
-        .ok_or(NoCommandLine)
-}
-
-/// There is no command line, or none that can be read.
-pub(crate) struct NoCommandLine;
-
-/// A file of the host, read or written from its start to its end. The host closes it when the
-/// program ends.
-pub(crate) struct File<'n> {
-    handle: usize,
-    name: &'n str,
-}
-
-/// What a file is opened for.
-#[derive(Clone, Copy)]
-pub(crate) enum Access {
-    /// Read an existing file.
-    Read,
-    /// Write a new file, or an existing one from scratch.
-    Write,
-}
-
-/// The host's standard output.
-pub(crate) fn stdout() -> Result<File<'static>, FileError<'static>> {
-    File::open_as(CONSOLE, nr::open::W_TRUNC)
-}
-
-/// Prints a line to the host's standard error. Nobody is left to be told if that fails.
-pub(crate) fn report(line: fmt::Arguments<'_>) {
-    if let Ok(mut stderr) = File::open_as(CONSOLE, nr::open::W_APPEND) {
-        let _ = writeln!(stderr, "{line}");
+/// [`CommandLineTooLong`] if it does not fit `buffer`.
+pub(crate) fn command_line(buffer: &mut [u8]) -> Result<Words<'_>, CommandLineTooLong> {
+    // SAFETY: whatever is written through it is bytes of the host.
+    let uninit = unsafe { &mut *(ptr::from_mut(buffer) as *mut [MaybeUninit<u8>]) };
+    let length = match sys_get_cmdline_uninit(uninit) {
+        Ok(line) => line.len(),
+        Err(error) if error.raw_os_error() == Some(TOO_BIG) => return Err(CommandLineTooLong),
+        Err(_) => return Ok(Words { rest: &[] }),
+    };
+    // A zero ends it, which is not counted, and each word once the spaces are zeros too.
+    let words = buffer.get_mut(..=length).ok_or(CommandLineTooLong)?;
+    for byte in words.iter_mut().filter(|byte| **byte == b' ') {
+        *byte = 0;
     }
+    Ok(Words { rest: words })
+}
+
+/// The command line does not fit the memory for it.
+pub(crate) struct CommandLineTooLong;
+
+/// Words, each ended by a zero.
+#[derive(Clone)]
+pub(crate) struct Words<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a CStr;
+
+    fn next(&mut self) -> Option<&'a CStr> {
+        let word = CStr::from_bytes_until_nul(self.rest).ok()?;
+        self.rest = &self.rest[word.count_bytes() + 1..];
+        Some(word)
+    }
+}
+
+/// A file of the host, read or written from its start to its end.
+pub(crate) struct File<'n> {
+    file: fs::File,
+    name: &'n CStr,
 }
 
 impl<'n> File<'n> {
-    /// Opens the file `name`, relative to the folder in which the emulator or debugger was started.
-    pub(crate) fn open(name: &'n str, access: Access) -> Result<Self, FileError<'n>> {
-        let mode = match access {
-            Access::Read => nr::open::R_BINARY,
-            Access::Write => nr::open::W_TRUNC_BINARY,
-        };
-        Self::open_as(name, mode)
+    /// Opens an existing file, relative to the folder in which the emulator or debugger was started.
+    pub(crate) fn open(name: &'n CStr) -> Result<Self, FileError<'n>> {
+        let file = fs::File::open(name).map_err(failed("open", name))?;
+        Ok(Self { file, name })
     }
 
-    fn open_as(name: &'n str, mode: usize) -> Result<Self, FileError<'n>> {
-        let mut path: Vec<u8, { NAME_BYTES + 1 }> = Vec::new();
-        if path.extend_from_slice(name.as_bytes()).is_err() || path.push(0).is_err() {
-            return Err(FileError::NameTooLong { name });
-        }
-        // SAFETY: the host reads the path, whose length does not count the zero that ends it.
-        let handle = unsafe { syscall!(OPEN, path.as_ptr(), mode, name.len()) };
-        if handle == usize::MAX {
-            return Err(FileError::failed("open", name));
-        }
-        Ok(Self { handle, name })
+    /// Opens a new file, or an existing one from scratch.
+    pub(crate) fn create(name: &'n CStr) -> Result<Self, FileError<'n>> {
+        let file = fs::File::create(name).map_err(failed("create", name))?;
+        Ok(Self { file, name })
     }
 
     /// Fills `buffer` as far as the file goes; returns how many bytes that were.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, FileError<'n>> {
         let mut filled = 0;
         while let Some(rest @ [_, ..]) = buffer.get_mut(filled..) {
-            // SAFETY: the host writes into `rest`, which is borrowed exclusively, at most its length.
-            let left = unsafe { syscall!(READ, self.handle, rest.as_mut_ptr(), rest.len()) };
-            match rest.len().checked_sub(left) {
-                Some(0) => break,
-                Some(read) => filled += read,
-                None => return Err(FileError::failed("read", self.name)),
+            match self.file.read(rest).map_err(failed("read", self.name))? {
+                0 => break,
+                read => filled += read,
             }
         }
         Ok(filled)
@@ -103,13 +90,9 @@ impl<'n> File<'n> {
 
     /// Appends `bytes`.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), FileError<'n>> {
-        // SAFETY: the host reads `bytes`.
-        let left = unsafe { syscall!(WRITE, self.handle, bytes.as_ptr(), bytes.len()) };
-        if left == 0 {
-            Ok(())
-        } else {
-            Err(FileError::failed("write", self.name))
-        }
+        self.file
+            .write_all(bytes)
+            .map_err(failed("write", self.name))
     }
 }
 
@@ -120,47 +103,65 @@ impl fmt::Write for File<'_> {
 }
 
 /// Why a file of the host cannot be used.
-pub(crate) enum FileError<'n> {
-    /// The name does not fit the buffer for it.
-    NameTooLong {
-        /// The name.
-        name: &'n str,
-    },
-    /// The host refuses.
-    Failed {
-        /// What was attempted: a verb.
-        action: &'static str,
-        /// The file.
-        name: &'n str,
-        /// The host's `errno`.
-        errno: usize,
-    },
+pub(crate) struct FileError<'n> {
+    /// What was attempted: a verb.
+    action: &'static str,
+    name: &'n CStr,
+    source: io::Error,
 }
 
-impl<'n> FileError<'n> {
-    fn failed(action: &'static str, name: &'n str) -> Self {
-        // SAFETY: the call takes no argument.
-        let errno = unsafe { syscall!(ERRNO) };
-        Self::Failed {
-            action,
-            name,
-            errno,
-        }
+fn failed<'n>(action: &'static str, name: &'n CStr) -> impl FnOnce(io::Error) -> FileError<'n> {
+    move |source| FileError {
+        action,
+        name,
+        source,
     }
 }
 
 impl fmt::Display for FileError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NameTooLong { name } => {
-                write!(f, "{name}: a file name of more than {NAME_BYTES} bytes")
-            }
-            Self::Failed {
-                action,
-                name,
-                errno,
-            } => write!(f, "{name}: the host cannot {action} it (errno {errno})"),
+        let Self {
+            action,
+            name,
+            source,
+        } = self;
+        let name = Name(name);
+        write!(f, "{name}: the host cannot {action} it: {source:?}")
+    }
+}
+
+/// Prints the name of a file.
+pub(crate) struct Name<'n>(pub(crate) &'n CStr);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.to_bytes().utf8_chunks() {
+            f.write_str(chunk.valid())?;
         }
+        Ok(())
+    }
+}
+
+/// The host's standard output.
+pub(crate) fn stdout() -> Result<Console<io::Stdout>, FileError<'static>> {
+    io::stdout()
+        .map(Console)
+        .map_err(failed("open", c"standard output"))
+}
+
+/// Prints a line to the host's standard error. Nobody is left to be told if that fails.
+pub(crate) fn report(line: fmt::Arguments<'_>) {
+    if let Ok(stderr) = io::stderr() {
+        let _ = writeln!(Console(stderr), "{line}");
+    }
+}
+
+/// One of the host's consoles.
+pub(crate) struct Console<W>(W);
+
+impl<W: io::Write> fmt::Write for Console<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_all(text.as_bytes()).map_err(|_| fmt::Error)
     }
 }
 
@@ -175,25 +176,15 @@ pub(crate) enum ExitStatus {
 
 /// Ends the emulation.
 pub(crate) fn exit(status: ExitStatus) -> ! {
-    debug::exit(match status {
-        ExitStatus::Success => debug::EXIT_SUCCESS,
-        ExitStatus::Failure => debug::EXIT_FAILURE,
-    });
-    // A debugger may let a real device go on.
-    loop {
-        cortex_m::asm::wfi();
-    }
+    let code = match status {
+        ExitStatus::Success => ExitCode::SUCCESS,
+        ExitStatus::Failure => ExitCode::FAILURE,
+    };
+    code.exit_process()
 }
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     report(format_args!("{info}"));
-    exit(ExitStatus::Failure)
-}
-
-/// Without it, a fault would be an endless loop.
-#[exception]
-unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    report(format_args!("hard fault at {:#010x}", frame.pc()));
     exit(ExitStatus::Failure)
 }

@@ -1,111 +1,95 @@
-//! Runs any network over any number of images in files of the host: how tests compare the device
-//! with the host.
+//! Runs the network that a loader put into flash over any number of images in a file of the host: how
+//! tests compare the device with the host.
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `BLOB` | a network, as the exporter writes it |
 //! | `IMAGES` | images end to end: 8-bit pixels, HWC |
-//! | `LOGITS` | written: for each image, the raw logit of each class as a little-endian `i32` |
+//! | `OUTPUT` | written, for each image: [`Task`] |
 
+use core::ffi::CStr;
 use core::fmt;
 
 use bytemuck::{cast_slice, cast_slice_mut};
-use runtime_nostd::{Model, Scratch};
+use runtime_nostd::blob::Prefix;
+use runtime_nostd::{Dump, Model, ParseError};
 
 use super::Failure;
-use super::host::{Access, File};
+use super::host::File;
+use super::machine;
 
-const BLOB_BYTES: usize = 1 << 20;
-const SCRATCH_BYTES: usize = 1 << 19;
-/// A call to the host is slow, so it carries many images.
-const IMAGES_BYTES: usize = 1 << 17;
-const LOGITS: usize = 1 << 14;
-
-/// The files of one run.
-pub(crate) struct Files<'a> {
-    /// The network to read.
-    pub(crate) blob: &'a str,
-    /// The images to read.
-    pub(crate) images: &'a str,
-    /// The logits to write.
-    pub(crate) logits: &'a str,
+/// What is written for each image.
+#[derive(Clone, Copy)]
+pub(crate) enum Task {
+    /// The raw logit of each class, as a little-endian `i32`.
+    Logits,
+    /// Every row of every layer, as text: see FORMAT.md.
+    Dump,
 }
 
-/// Memory for one run.
-pub(crate) struct Buffers {
-    /// In words, since a blob must be aligned.
-    blob: [u32; BLOB_BYTES / 4],
-    scratch: Scratch<SCRATCH_BYTES>,
-    images: [u8; IMAGES_BYTES],
-    logits: [i32; LOGITS],
+/// One run.
+pub(crate) struct Run<'a> {
+    /// What to write.
+    pub(crate) task: Task,
+    /// The file of images to read.
+    pub(crate) images: &'a CStr,
+    /// The file to write.
+    pub(crate) output: &'a CStr,
 }
 
-impl Buffers {
-    /// Usable in a `static`.
-    pub(crate) const fn new() -> Self {
-        Self {
-            blob: [0; BLOB_BYTES / 4],
-            scratch: Scratch::new(),
-            images: [0; IMAGES_BYTES],
-            logits: [0; LOGITS],
+impl<'a> Run<'a> {
+    /// Runs the network over all images, one at a time, in `memory`.
+    pub(crate) fn run(
+        &self,
+        memory: &mut [i32],
+        out: &mut impl fmt::Write,
+    ) -> Result<(), Failure<'a>> {
+        let (model, crc) = loaded_network().map_err(Failure::Network)?;
+        let given = size_of_val(memory);
+        let (arena_bytes, image_bytes) = (model.arena_bytes(), model.input().elements());
+        let (scratch, rest) = memory
+            .split_at_mut_checked(arena_bytes / 4)
+            .unwrap_or_default();
+        let pixels = cast_slice_mut(rest)
+            .get_mut(..image_bytes)
+            .ok_or(Failure::Memory {
+                needed: arena_bytes + image_bytes,
+                given,
+            })?;
+
+        let mut images = File::open(self.images)?;
+        let mut output = File::create(self.output)?;
+        let mut count = 0;
+        loop {
+            match images.read(pixels)? {
+                0 => break,
+                read if read < image_bytes => {
+                    return Err(Failure::PartialImage {
+                        name: self.images,
+                        image_bytes,
+                    });
+                }
+                _ => count += 1,
+            }
+            match self.task {
+                Task::Logits => output.write(cast_slice(model.infer(scratch, pixels)?.raw()))?,
+                Task::Dump => {
+                    let mut dump = Dump::new(&mut output, crc);
+                    let logits = model.infer_with(scratch, pixels, &mut dump)?;
+                    dump.finish(logits)?;
+                }
+            }
         }
+        writeln!(out, "{count} images")?;
+        Ok(())
     }
 }
 
-/// Writes the logits of all images.
-pub(crate) fn run<'a>(
-    files: &Files<'a>,
-    buffers: &mut Buffers,
-    out: &mut impl fmt::Write,
-) -> Result<(), Failure<'a>> {
-    let blob = read_whole(files.blob, cast_slice_mut(&mut buffers.blob))?;
-    let model: Model<'_> = Model::parse(blob).map_err(|error| Failure::Blob {
-        name: files.blob,
-        error,
-    })?;
-    let (image_bytes, classes) = (model.input().elements(), model.classes());
-    let batch = (IMAGES_BYTES / image_bytes).min(LOGITS / classes);
-    if batch == 0 {
-        return Err(Failure::ImageTooLarge {
-            name: files.blob,
-            image_bytes,
-            classes,
-        });
-    }
-
-    let mut input = File::open(files.images, Access::Read)?;
-    let mut output = File::open(files.logits, Access::Write)?;
-    let mut count = 0;
-    loop {
-        let read = input.read(&mut buffers.images[..batch * image_bytes])?;
-        let images = buffers.images[..read].chunks_exact(image_bytes);
-        if !images.remainder().is_empty() {
-            return Err(Failure::PartialImage {
-                name: files.images,
-                image_bytes,
-            });
-        }
-        let logits = &mut buffers.logits[..images.len() * classes];
-        if logits.is_empty() {
-            break;
-        }
-        count += images.len();
-        for (pixels, logits) in images.zip(logits.chunks_exact_mut(classes)) {
-            logits.copy_from_slice(model.infer(&mut buffers.scratch, pixels)?.raw());
-        }
-        output.write(cast_slice(logits))?;
-    }
-    writeln!(out, "{count} images")?;
-    Ok(())
-}
-
-/// Reads a file into the start of `buffer`; returns what was read.
-fn read_whole<'b, 'a>(name: &'a str, buffer: &'b mut [u8]) -> Result<&'b [u8], Failure<'a>> {
-    let capacity = buffer.len();
-    let mut file = File::open(name, Access::Read)?;
-    let length = file.read(buffer)?;
-    if length == capacity && file.read(&mut [0])? > 0 {
-        return Err(Failure::BlobTooLarge { name, capacity });
-    }
-    Ok(&buffer[..length])
+/// The network in flash, and the CRC-32 of its blob.
+fn loaded_network() -> Result<(Model<'static>, u32), ParseError> {
+    let flash = machine::loaded_flash();
+    // Without a length that fits, what is wrong is for `parse` to say.
+    let prefix = Prefix::read(flash);
+    let blob = prefix.and_then(|prefix| flash.get(..prefix.blob_bytes as usize));
+    let model = Model::parse(blob.unwrap_or(flash))?;
+    Ok((model, prefix.map_or(0, |prefix| prefix.crc)))
 }

@@ -239,6 +239,7 @@ macro_rules! conv_kernel {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(_frame: &mut super::conv::Frame) {
             core::arch::naked_asm!(
+                processor!(),
                 "push {{r4-r11, lr}}",
                 "sub sp, #28",
                 "str r0, [sp, #8]",

@@ -18,6 +18,7 @@ macro_rules! dense_kernel {
             _sums: *mut i32,
         ) {
             core::arch::naked_asm!(
+                processor!(),
                 "push {{r3-r11, lr}}",
                 $load,
                 "subs r2, #8",

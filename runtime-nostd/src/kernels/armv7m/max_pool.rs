@@ -92,6 +92,7 @@ macro_rules! max_kernel {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(_input: *const i16, _out: *mut i16, _part: &Part) {
             naked_asm!(
+                processor!(),
                 "push {{r4-r11, lr}}",
                 "mov r12, r2",
                 "ldr r2, [r12, #{second_bytes}]",

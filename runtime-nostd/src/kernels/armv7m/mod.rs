@@ -8,6 +8,21 @@
 //! load a word nearly as fast. `CCR.UNALIGN_TRP` must be 0, as it is after reset.
 #![allow(unsafe_code)]
 
+/// The first line of every kernel. On Armv8-M the DSP extension is an option, of which link-time
+/// optimization does not tell the assembler.
+#[cfg(all(dsp, armv8m))]
+macro_rules! processor {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
+#[cfg(not(all(dsp, armv8m)))]
+macro_rules! processor {
+    () => {
+        ""
+    };
+}
+
 #[macro_use]
 mod conv;
 #[macro_use]
