@@ -1,4 +1,5 @@
-//! A blob as a table: layers, shapes, parameters, MACs, flash, arena and ranges.
+//! A blob as a table: layers, shapes, parameters, MACs, flash, arena and ranges; and what
+//! the network is, if the blob says so.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -45,7 +46,14 @@ impl Display for Inspection<'_, '_> {
             self.blob_bytes,
             model.arena_bytes(),
             model.logit_frac_bits()
-        )
+        )?;
+        if let Some(metadata) = model.metadata() {
+            writeln!(f, "from: {}", metadata.provenance())?;
+            for (index, name) in metadata.classes().enumerate() {
+                writeln!(f, "class {index}: {name}")?;
+            }
+        }
+        Ok(())
     }
 }
 
