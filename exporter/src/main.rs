@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use exporter::dataset::Dataset;
+use exporter::dataset::{Dataset, DatasetError, ImageOptions, LoadObserver, Notice};
 use exporter::diff_layers::Rows;
 use exporter::export::{Exported, export};
 use exporter::file::{read_network, write_atomically};
@@ -50,10 +50,9 @@ enum Command {
         blob: PathBuf,
         /// The trained network (.network).
         network: PathBuf,
-        /// A folder of IDX or CIFAR-10 files, whose test images are classified [default: the
-        /// bundled MNIST subset].
-        #[arg(long, value_name = "DIR")]
-        data: Option<PathBuf>,
+        /// The images that are classified.
+        #[command(flatten)]
+        data: DataOptions,
     },
 }
 
@@ -76,10 +75,39 @@ struct Export {
     /// Store this many test images with their logits in the blob, for a self-test of the device.
     #[arg(long, value_name = "N", default_value_t = 0)]
     golden: usize,
-    /// A folder of IDX or CIFAR-10 files with the test images [default: the bundled MNIST
-    /// subset].
+    /// Where the test images are.
+    #[command(flatten)]
+    data: DataOptions,
+}
+
+/// A data set, of which the test images are used, or all where it has none.
+#[derive(Debug, Args)]
+struct DataOptions {
+    /// A folder with the test images: IDX or CIFAR-10 files, or a sub-folder of image files for each
+    /// class [default: the bundled MNIST subset].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// How image files are read.
+    #[command(flatten)]
+    images: ImageOptions,
+}
+
+impl DataOptions {
+    fn load(&self) -> Result<Dataset, DatasetError> {
+        Dataset::load_or_bundled(self.data.as_deref(), &self.images, &Warnings)
+    }
+}
+
+/// Prints notices only: the images have most often been decoded before, by the evolver.
+struct Warnings;
+
+impl LoadObserver for Warnings {
+    fn decoding_starts(&self, _: usize) {}
+    fn decoding_steps(&self) {}
+    fn decoding_done(&self) {}
+    fn notice(&self, notice: &Notice) {
+        eprintln!("warning: {notice}");
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -118,7 +146,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
             blob,
             network,
             data,
-        } => run_verify(&blob, &network, data.as_deref()),
+        } => run_verify(&blob, &network, &data),
     }
 }
 
@@ -133,7 +161,7 @@ fn run_export(arguments: &Export) -> Result<(), Box<dyn Error>> {
         blob = append_metadata(&blob, &network)?;
     }
     if arguments.golden > 0 {
-        blob = add_golden(&blob, arguments.golden, arguments.data.as_deref())?;
+        blob = add_golden(&blob, arguments.golden, &arguments.data)?;
     }
     write_export(
         &network,
@@ -160,13 +188,14 @@ fn warn_of_saturation(exported: &Exported) {
 }
 
 /// Appends the first `count` test images as golden vectors.
-fn add_golden(blob: &Blob, count: usize, data: Option<&Path>) -> Result<Blob, Box<dyn Error>> {
-    let data = load(data)?;
-    if count > data.test.len() {
-        let images = data.test.len();
-        return Err(format!("{}: only {images} test images for --golden", data.name).into());
+fn add_golden(blob: &Blob, count: usize, data: &DataOptions) -> Result<Blob, Box<dyn Error>> {
+    let data = data.load()?;
+    let images = data.test_or_all();
+    if count > images.len() {
+        let found = images.len();
+        return Err(format!("{}: only {found} test images for --golden", data.name).into());
     }
-    let images: Vec<&[u8]> = (0..count).map(|index| data.test.pixels(index)).collect();
+    let images: Vec<&[u8]> = images.iter().take(count).collect();
     Ok(append_golden(blob, &images)?)
 }
 
@@ -219,12 +248,12 @@ fn run_inspect(path: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn run_verify(path: &Path, network: &Path, data: Option<&Path>) -> Result<(), Box<dyn Error>> {
+fn run_verify(path: &Path, network: &Path, data: &DataOptions) -> Result<(), Box<dyn Error>> {
     let blob = read_blob(path)?;
     let model = parse(&blob, path)?;
     let network = read_network(network)?;
-    let data = load(data)?;
-    let found = verify(&model, &network, &data.test)?;
+    let data = data.load()?;
+    let found = verify(&model, &network, data.test_or_all())?;
     let Verification {
         images,
         correct_f32,
@@ -234,7 +263,12 @@ fn run_verify(path: &Path, network: &Path, data: Option<&Path>) -> Result<(), Bo
         stores,
     } = found;
     let percent = |count: usize| 100.0 * count as f64 / images as f64;
-    println!("{}: {images} test images", data.name);
+    let which = if data.test.is_empty() {
+        "images, those of its training among them"
+    } else {
+        "test images"
+    };
+    println!("{}: {images} {which}", data.name);
     println!("f32         {:6.2} % correct", percent(correct_f32));
     println!("fixed point {:6.2} % correct", percent(correct_fixed));
     println!("agreement   {:6.2} %", percent(agreeing));
@@ -249,13 +283,6 @@ fn run_verify(path: &Path, network: &Path, data: Option<&Path>) -> Result<(), Bo
         println!("no activation saturated");
     }
     Ok(())
-}
-
-fn load(data: Option<&Path>) -> Result<Dataset, Box<dyn Error>> {
-    Ok(match data {
-        Some(folder) => Dataset::load(folder)?,
-        None => Dataset::bundled(),
-    })
 }
 
 fn read_blob(path: &Path) -> Result<Blob, String> {

@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use exporter::dataset::Dataset;
+use image::GrayImage;
+
 const NETWORK: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../tests/networks/seed-24.network"
@@ -111,6 +114,72 @@ fn other_data_is_refused() {
         text(folder.path()),
     ]);
     assert!(message.contains(text(folder.path())), "{message}");
+}
+
+/// The first 30 of the bundled test images as PNG files, in folders with the digits' names.
+fn digits(folder: &Path) -> PathBuf {
+    const NAMES: [&str; 10] = [
+        "0-zero", "1-one", "2-two", "3-three", "4-four", "5-five", "6-six", "7-seven", "8-eight",
+        "9-nine",
+    ];
+    let root = folder.join("digits");
+    let digits = Dataset::bundled().test;
+    for index in 0..30 {
+        let class = root.join(NAMES[digits.label(index)]);
+        fs::create_dir_all(&class).expect("a folder");
+        let image = GrayImage::from_raw(28, 28, digits.pixels(index).to_vec());
+        let path = class.join(format!("{index}.png"));
+        image
+            .expect("28x28 pixels")
+            .save(path)
+            .expect("a writable folder");
+    }
+    root
+}
+
+#[test]
+fn image_files_are_verified() {
+    let (folder, blob) = exported();
+    let data = digits(folder.path());
+    let verify = ["verify", text(&blob), NETWORK, "--data", text(&data)];
+    let output = exporter(&verify);
+    let comparison = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let count = "digits: 30 images, those of its training among them";
+    assert!(comparison.contains(count), "{comparison}");
+    assert!(
+        said.contains("warning: few images of class 0-zero, 5 in number"),
+        "{said}"
+    );
+
+    let smaller = [&verify[..], &["--size", "14x14"]].concat();
+    let message = exporter(&smaller);
+    let message = String::from_utf8_lossy(&message.stderr);
+    assert!(
+        message.contains("error: the images are 14x14x1, the network reads 28x28x1"),
+        "{message}"
+    );
+
+    fs::write(data.join("0-zero/notes.png"), "a note").expect("a writable folder");
+    let strict = [&verify[..], &["--strict"]].concat();
+    let refusal = String::from_utf8(exporter(&strict).stderr).expect("UTF-8");
+    assert!(
+        refusal.ends_with("0-zero/notes.png: no PNG, JPEG or BMP file\n"),
+        "{refusal}"
+    );
+    assert_eq!(exporter(&strict).status.code(), Some(1));
+    assert!(exporter(&verify).status.success());
+}
+
+#[test]
+fn class_names_are_in_the_metadata() {
+    let (_folder, blob) = exported();
+    assert!(!printed(&["inspect", text(&blob)]).contains("class 0"));
+    printed(&["export", NETWORK, "-o", text(&blob), "--metadata"]);
+    let table = printed(&["inspect", text(&blob)]);
+    assert!(table.contains("\nfrom: evolve "), "{table}");
+    assert!(table.ends_with("\nclass 8: 8\nclass 9: 9\n"), "{table}");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use runtime_nostd::geometry::{GeometryError, Shape};
 
+use super::SkippedFiles;
+
 /// Why a data set cannot be loaded. Every message names the file or folder, what is wrong in it, and
 /// what to do. Images and records are counted from 0.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +26,8 @@ pub enum DatasetError {
         /// The path.
         path: PathBuf,
     },
-    /// The folder has no files.
-    #[error("{path}: the folder has no files; put the data set's files directly into it")]
+    /// The folder has neither files nor folders.
+    #[error("{path}: the folder is empty; put the data set's files or class folders into it")]
     EmptyFolder {
         /// The folder.
         path: PathBuf,
@@ -33,8 +35,8 @@ pub enum DatasetError {
     /// No file is of a known format.
     #[error(
         "{path}: no file here is of a known format (the first is {first}); expected MNIST-style IDX \
-         files (train-images-idx3-ubyte and so on, plain or .gz) or CIFAR-10's binary version \
-         (data_batch_1.bin and so on)"
+         files (train-images-idx3-ubyte and so on, plain or .gz), CIFAR-10's binary version \
+         (data_batch_1.bin and so on), or a sub-folder of PNG, JPEG or BMP files for each class"
     )]
     UnknownFormat {
         /// The folder.
@@ -241,5 +243,104 @@ pub enum DatasetError {
     OneClass {
         /// The file or folder of the training labels.
         path: PathBuf,
+    },
+    /// Options for image files, with a data set of another format.
+    #[error(
+        "{path}: holds {format} files, whose images are used as they are; leave --size and --gray out"
+    )]
+    ImageOptions {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        format: &'static str,
+    },
+    /// A class folder whose name cannot be printed.
+    #[error("{path}: its name names a class, and is not UTF-8 or not one line; rename the folder")]
+    ClassFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// More classes than a label can count.
+    #[error("{path}: more than {limit} class folders; merge some, or leave some out")]
+    TooManyClasses {
+        /// The folder of class folders.
+        path: PathBuf,
+        /// The most classes.
+        limit: usize,
+    },
+    /// A class in `test` that is not in `train`.
+    #[error("{path}: train/ has no folder of this name; add training images of the class")]
+    UnknownClass {
+        /// The class's folder.
+        path: PathBuf,
+    },
+    /// A class folder without a usable image.
+    #[error(
+        "{path}: no image of class {class} to train with; put PNG, JPEG or BMP files into its folder, \
+         or remove it (left out: {files})"
+    )]
+    EmptyClassFolder {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The class.
+        class: String,
+        /// What was left out of the data set.
+        files: SkippedFiles,
+    },
+    /// Nothing to classify.
+    #[error(
+        "{path}: {class} is the only class folder; a classifier needs two or more, each with the \
+         images of one class"
+    )]
+    OneClassFolder {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The class.
+        class: String,
+    },
+    /// Sub-folders without images.
+    #[error(
+        "{path}: no PNG, JPEG or BMP file in its sub-folders can be used; name the folder that holds \
+         a data set's files, or a sub-folder of images for each class (left out: {files})"
+    )]
+    NoImageFiles {
+        /// The folder.
+        path: PathBuf,
+        /// What was left out.
+        files: SkippedFiles,
+    },
+    /// Image files of different sizes.
+    #[error(
+        "{first} is {}x{} pixels, but {other} is {}x{}: scale all to one size with --size, as \
+         --size {}x{}",
+        first_size.0, first_size.1, other_size.0, other_size.1, first_size.0, first_size.1
+    )]
+    Sizes {
+        /// A file.
+        first: PathBuf,
+        /// Its width and height.
+        first_size: (u16, u16),
+        /// Another file.
+        other: PathBuf,
+        /// Its width and height.
+        other_size: (u16, u16),
+    },
+    /// Files that cannot be used, where all must be.
+    #[error("{path}: --strict refuses {files}")]
+    Strict {
+        /// The data set's folder.
+        path: PathBuf,
+        /// The files.
+        files: SkippedFiles,
+    },
+    /// More images than fit the memory.
+    #[error("{path}: {images} images of {shape} do not fit the memory; choose a smaller --size")]
+    Memory {
+        /// The data set's folder.
+        path: PathBuf,
+        /// Number of images.
+        images: usize,
+        /// What each would be.
+        shape: Shape,
     },
 }

@@ -8,8 +8,8 @@ use super::DatasetError;
 /// A folder and the regular files directly in it.
 pub(super) struct Folder {
     pub(super) path: PathBuf,
-    /// Sorted by name, so that results do not depend on the file system. Not empty. Hidden files
-    /// are left out.
+    /// Sorted by name, so that results do not depend on the file system. Hidden files are left
+    /// out.
     pub(super) files: Vec<PathBuf>,
 }
 
@@ -34,10 +34,19 @@ impl Folder {
             }
         }
         files.sort();
-        if files.is_empty() {
-            return Err(DatasetError::EmptyFolder { path });
-        }
         Ok(Self { path, files })
+    }
+
+    /// Why there is no data set in the folder, in which nothing is of a known format.
+    pub(super) fn unknown(self) -> DatasetError {
+        let path = self.path;
+        match self.files.first() {
+            Some(first) => DatasetError::UnknownFormat {
+                first: name(first),
+                path,
+            },
+            None => DatasetError::EmptyFolder { path },
+        }
     }
 
     /// The folder's own name, without the folders that it is in.

@@ -6,6 +6,8 @@ mod error;
 mod fixture;
 mod folder;
 mod idx;
+mod image_folder;
+mod notice;
 mod source;
 
 use std::path::Path;
@@ -14,6 +16,8 @@ use runtime_nostd::geometry::Shape;
 
 pub use self::error::DatasetError;
 use self::folder::Folder;
+pub use self::image_folder::options::{ImageOptions, ImageSize, NoImageSize};
+pub use self::notice::{FEW_IMAGES, LoadObserver, Notice, SkipReason, Skipped, SkippedFiles};
 use self::source::Source;
 
 /// A data set as its official files divide it.
@@ -26,7 +30,7 @@ pub struct Dataset {
     pub name: String,
     /// The images of the training files.
     pub train: Images,
-    /// The images of the test files.
+    /// The images of the test files; none where a folder of image files has no `test`.
     pub test: Images,
     /// Names of the classes, in label order.
     pub classes: Vec<String>,
@@ -42,21 +46,78 @@ impl Dataset {
     /// - **CIFAR-10's binary version**: `.bin` files of 3073-byte records, recognized by their length
     ///   or name. `batches.meta.txt` names the classes; without it their labels do.
     ///
-    /// Test files have `test` or `t10k` in their names; all others are training files. Both must be
-    /// there: a set that lost its test files is refused, since no result on it could be compared.
+    /// - **Image files**: a sub-folder of PNG, JPEG or BMP files for each class, of which it bears the
+    ///   name; with or without the folders `train` and `test` above them. The content of a file
+    ///   decides, not its name; folders in a class's folder belong to it, and hidden ones to nothing.
+    ///   An image is turned upright as its Exif data says, reduced to 8 bits, put on white where it
+    ///   is transparent, and scaled if [`ImageOptions::size`] says so. Of an animation, the image is
+    ///   read that a viewer without animations shows. What cannot be used is left out, which
+    ///   `observer` is told. The decoded images are kept in the folder, in the hidden file
+    ///   `.ea4cnn-cache`, which is used as long as files and options are the same.
+    ///
+    /// In the first two formats, test files have `test` or `t10k` in their names; all others are
+    /// training files. Both must be there: a set that lost its test files is refused, since no
+    /// result on it could be compared.
     ///
     /// # Errors
     /// Anything that a file should not be. No more memory is reserved than the files prove to need.
-    pub fn load(folder: &Path) -> Result<Self, DatasetError> {
+    pub fn load_with(
+        folder: &Path,
+        options: &ImageOptions,
+        observer: &dyn LoadObserver,
+    ) -> Result<Self, DatasetError> {
         let folder = Folder::open(folder)?;
         match (idx::Files::find(&folder)?, cifar::Files::find(&folder)?) {
-            (Some(files), None) => files.load(&folder),
-            (None, Some(files)) => files.load(&folder),
+            (Some(files), None) => {
+                options.require_none(&folder.path, "IDX")?;
+                files.load(&folder)
+            }
+            (None, Some(files)) => {
+                options.require_none(&folder.path, "CIFAR-10")?;
+                files.load(&folder)
+            }
             (Some(_), Some(_)) => Err(DatasetError::TwoFormats { path: folder.path }),
-            (None, None) => Err(DatasetError::UnknownFormat {
-                first: folder::name(&folder.files[0]),
-                path: folder.path,
-            }),
+            (None, None) => {
+                let images = image_folder::load(&folder, options, observer)?;
+                images.ok_or_else(|| folder.unknown())
+            }
+        }
+    }
+
+    /// Reads the data set in `folder` as [`Dataset::load_with`] does, without options, and tells
+    /// nobody.
+    ///
+    /// # Errors
+    /// Anything that a file should not be.
+    pub fn load(folder: &Path) -> Result<Self, DatasetError> {
+        Self::load_with(folder, &ImageOptions::default(), &())
+    }
+
+    /// The data set in `folder`, read as by [`Dataset::load_with`], or the bundled one without.
+    ///
+    /// # Errors
+    /// Anything that a file should not be, or `options` for the bundled set, which has no files.
+    pub fn load_or_bundled(
+        folder: Option<&Path>,
+        options: &ImageOptions,
+        observer: &dyn LoadObserver,
+    ) -> Result<Self, DatasetError> {
+        match folder {
+            Some(folder) => Self::load_with(folder, options, observer),
+            None => {
+                options.require_none(Path::new("the bundled MNIST subset"), "IDX")?;
+                Ok(Self::bundled())
+            }
+        }
+    }
+
+    /// The images for a network to be compared or checked with: those of the test files, or all where
+    /// there are none.
+    pub fn test_or_all(&self) -> &Images {
+        if self.test.is_empty() {
+            &self.train
+        } else {
+            &self.test
         }
     }
 
@@ -195,6 +256,18 @@ impl Images {
         usize::from(self.labels[index])
     }
 
+    /// The number of images of each of `classes` classes.
+    ///
+    /// # Panics
+    /// If an image has a label that is not below `classes`. In a [`Dataset`] none has.
+    pub fn per_class(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        for &label in &self.labels {
+            counts[usize::from(label)] += 1;
+        }
+        counts
+    }
+
     /// Adds the images of `other` after these.
     ///
     /// # Panics
@@ -251,8 +324,8 @@ impl Images {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::env;
     use std::path::PathBuf;
-    use std::{env, fs};
 
     use super::fixture::Packing;
     use super::*;
@@ -287,17 +360,16 @@ mod tests {
     #[test]
     fn folders_of_something_else_are_refused() {
         let empty = fixture::folder::<&str>(&[], Packing::Plain);
-        fs::create_dir(empty.path().join("inner")).expect("makes a folder");
         assert_eq!(
             fixture::refusal(&empty),
-            "the folder: the folder has no files; put the data set's files directly into it"
+            "the folder: the folder is empty; put the data set's files or class folders into it"
         );
         let photos = [("b.png", b"png".to_vec()), ("a.bin", vec![0; 100])];
         assert_eq!(
             fixture::refusal(&fixture::folder(&photos, Packing::Plain)),
             "the folder: no file here is of a known format (the first is a.bin); expected MNIST-style \
-             IDX files (train-images-idx3-ubyte and so on, plain or .gz) or CIFAR-10's binary version \
-             (data_batch_1.bin and so on)"
+             IDX files (train-images-idx3-ubyte and so on, plain or .gz), CIFAR-10's binary version \
+             (data_batch_1.bin and so on), or a sub-folder of PNG, JPEG or BMP files for each class"
         );
         let both = [("data_batch_1.bin", vec![0; 3073]), ("x", vec![0, 0, 8, 1])];
         assert_eq!(
