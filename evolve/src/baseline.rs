@@ -6,7 +6,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use exporter::dataset::Images;
+use exporter::dataset::{Images, LoadObserver};
 use exporter::network::Network;
 use runtime_nostd::q8_8::Product;
 use serde::Deserialize;
@@ -184,7 +184,7 @@ pub struct BaselineReport {
 }
 
 /// The network of `list`, trained on Dtrain of the data that `config` names by `config`'s polish.
-/// `on_epoch` is told the mean loss of each epoch.
+/// `observer` is told how the data set is loaded, `on_epoch` the mean loss of each epoch.
 ///
 /// # Errors
 /// Any [`BaselineError`].
@@ -192,9 +192,10 @@ pub fn train(
     list: &LayerList,
     config: &Config,
     backend: &impl Backend,
+    observer: &dyn LoadObserver,
     on_epoch: impl FnMut(u32, f64),
 ) -> Result<(Network, BaselineReport), BaselineError> {
-    let data = Data::load(config)?;
+    let data = Data::load(config, observer)?;
     let (mut network, cost) = list.network(&data.space, config.seed)?;
     let course = Course {
         backend,

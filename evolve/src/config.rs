@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use exporter::dataset::ImageOptions;
 use thiserror::Error;
 
 use crate::evaluate::Arithmetic;
@@ -19,6 +20,8 @@ pub struct Config {
     pub seed: u64,
     /// Folder of the data set; the bundled MNIST subset if there is none.
     pub data: Option<PathBuf>,
+    /// How image files are read, where the data set consists of such.
+    pub images: ImageOptions,
     /// How the images are divided.
     pub split: SplitKind,
     /// The arithmetic of fitness.

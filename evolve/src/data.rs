@@ -1,7 +1,7 @@
 //! The images of a run, divided, and the search space that they span.
 
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
-use exporter::dataset::{Dataset, DatasetError, Images};
+use exporter::dataset::{Dataset, DatasetError, Images, LoadObserver};
 use exporter::network::Input;
 use thiserror::Error;
 
@@ -43,15 +43,12 @@ pub enum DataError {
 }
 
 impl Data {
-    /// The data that `config` names, divided by its seed.
+    /// The data that `config` names, divided by its seed. `observer` is told how the loading goes on.
     ///
     /// # Errors
     /// Any [`DataError`].
-    pub fn load(config: &Config) -> Result<Self, DataError> {
-        let dataset = match &config.data {
-            Some(folder) => Dataset::load(folder)?,
-            None => Dataset::bundled(),
-        };
+    pub fn load(config: &Config, observer: &dyn LoadObserver) -> Result<Self, DataError> {
+        let dataset = Dataset::load_or_bundled(config.data.as_deref(), &config.images, observer)?;
         let (name, classes) = (dataset.name.clone(), dataset.classes.clone());
         let mut rng = stream(config.seed, Purpose::Split);
         let Split {

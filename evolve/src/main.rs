@@ -8,15 +8,20 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use evolve::baseline::{self, LayerList};
+use evolve::contact_sheet::{contact_sheet, samples};
+use evolve::describe::Description;
 use evolve::folder::{FrontLine, read_front};
 use evolve::history::History;
-use evolve::options::{Arguments, BaselineOptions, Command, MachineOptions, RunOptions};
+use evolve::options::{
+    Arguments, BaselineOptions, Command, DataOptions, MachineOptions, RunOptions,
+};
 use evolve::report::{write_comparison, write_report};
 use evolve::results::{PolishedLine, Report};
 use evolve::run::{Run, RunError, Session};
 use evolve::terminal::Terminal;
 use evolve::train::Lanes;
-use exporter::file::write_network;
+use exporter::dataset::Dataset;
+use exporter::file::{write_atomically, write_network};
 
 /// Held while files are written, so that no signal ends the process in the middle of one.
 static WRITING: Mutex<()> = Mutex::new(());
@@ -35,6 +40,7 @@ fn main() -> ExitCode {
             machine,
         }) => resume(&folder, generations, &machine),
         Some(Command::Baseline(options)) => train_baseline(options),
+        Some(Command::Data(options)) => describe(&options),
         Some(Command::Front { folder }) => front(&folder),
         Some(Command::Report { folder, output }) => report(&folder, output),
         Some(Command::Compare { folders, output }) => compare(&folders, &output),
@@ -120,9 +126,13 @@ fn train_baseline(options: BaselineOptions) -> Result<(), Box<dyn Error>> {
     let list = LayerList::read(&options.layers)?;
     let output = options.output.clone();
     let config = options.config();
-    let (network, report) = baseline::train(&list, &config, &Lanes::detect(), |epoch, loss| {
-        eprintln!("epoch {:>3}: loss {loss:.4}", epoch + 1);
-    })?;
+    let terminal = Terminal::default();
+    let print_epoch = |epoch, loss| {
+        terminal.print_line(&format!("epoch {:>3}: loss {loss:.4}", epoch + 1));
+    };
+    let backend = Lanes::detect();
+    let (network, report) = baseline::train(&list, &config, &backend, &terminal, print_epoch)?;
+    drop(terminal);
     write_network(&network, &output)?;
     let percent = |accuracy: f64| 100.0 * accuracy;
     println!(
@@ -144,6 +154,24 @@ fn train_baseline(options: BaselineOptions) -> Result<(), Box<dyn Error>> {
         config.seed
     );
     Ok(())
+}
+
+fn describe(options: &DataOptions) -> Result<(), Box<dyn Error>> {
+    let terminal = Terminal::default();
+    let dataset = Dataset::load_or_bundled(options.folder.as_deref(), &options.images, &terminal)?;
+    drop(terminal);
+    if let Some(path) = &options.contact_sheet {
+        write(path, &contact_sheet(&dataset))?;
+    }
+    if let Some(path) = &options.samples {
+        write(path, &samples(&dataset))?;
+    }
+    print!("{}", Description::new(dataset, options.split()));
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    write_atomically(path, bytes).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn front(folder: &Path) -> Result<(), Box<dyn Error>> {

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use exporter::dataset::ImageOptions;
 
 use crate::config::Config;
+use crate::split::SplitKind;
 use values::{FlipOption, SplitOption, parse_minutes};
 
 mod file;
@@ -66,6 +68,8 @@ pub enum Command {
     /// Give the evolution the same --seed and --split: with others, its Dtest and Dval would hold
     /// images that the network was trained on.
     Baseline(BaselineOptions),
+    /// Describe a data set: its classes, parts and pixels.
+    Data(DataOptions),
     /// Print the networks that no other one of the run beats in accuracy, parameters, MACs and
     /// arena together.
     Front {
@@ -104,6 +108,34 @@ pub struct MachineOptions {
     pub budget_minutes: Option<Duration>,
 }
 
+/// Which data set to describe, and how.
+#[derive(Clone, Debug, Args)]
+pub struct DataOptions {
+    /// Folder of the data set, as for --data of a run [default: the bundled MNIST subset].
+    #[arg(value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// How image files are read.
+    #[command(flatten)]
+    pub images: ImageOptions,
+    /// How a run would divide the images into Dtrain, Dtest and Dval [default: paper].
+    #[arg(long, value_enum)]
+    split: Option<SplitOption>,
+    /// Draw some images of every class, a row for each, into a PNG file.
+    #[arg(long, value_name = "FILE")]
+    pub contact_sheet: Option<PathBuf>,
+    /// Write one image of every class as raw pixels: what firmware-example classifies, if they take
+    /// the place of its digits.
+    #[arg(long, value_name = "FILE")]
+    pub samples: Option<PathBuf>,
+}
+
+impl DataOptions {
+    /// How a run would divide the images.
+    pub fn split(&self) -> SplitKind {
+        self.split.map_or(SplitKind::Paper, SplitKind::from)
+    }
+}
+
 /// Options of a baseline's training.
 #[derive(Clone, Debug, Args)]
 pub struct BaselineOptions {
@@ -112,10 +144,13 @@ pub struct BaselineOptions {
     /// The network to write (.network).
     #[arg(long, short, value_name = "NETWORK")]
     pub output: PathBuf,
-    /// Folder of the data set: IDX (MNIST) or CIFAR-10 binary files [default: the bundled MNIST
-    /// subset].
+    /// Folder of the data set: IDX (MNIST) or CIFAR-10 binary files, or a sub-folder of PNG, JPEG or
+    /// BMP files for each class [default: the bundled MNIST subset].
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// How image files are read.
+    #[command(flatten)]
+    images: ImageOptions,
     /// Where all random numbers come from [default: 1].
     #[arg(long)]
     seed: Option<u64>,
@@ -138,6 +173,7 @@ impl BaselineOptions {
     pub fn config(self) -> Config {
         let options = RunOptions {
             data: self.data,
+            images: self.images,
             seed: self.seed,
             split: self.split,
             polish: Some(self.epochs),

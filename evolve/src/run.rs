@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use exporter::dataset::LoadObserver;
 use exporter::export::ExportError;
 use exporter::file::{FileError, read_network, to_bytes};
 use exporter::network::Network;
@@ -28,7 +29,7 @@ use crate::train::{Backend, TrainError};
 mod ending;
 
 /// Is told how a run goes on.
-pub trait Observer: Sync {
+pub trait Observer: LoadObserver {
     /// A run starts or goes on.
     fn run_starts(&self, settings: &Settings);
     /// A generation of `candidates` starts.
@@ -143,7 +144,7 @@ impl<'a, B: Backend> Run<'a, B> {
         session: &'a Session<'a, B>,
     ) -> Result<Self, RunError> {
         config.settings.check()?;
-        let data = Data::load(&config)?;
+        let data = Data::load(&config, session.observer)?;
         let seed_network = config.seed_network.as_deref().map(read_network);
         let start = Start {
             config,
@@ -179,7 +180,7 @@ impl<'a, B: Backend> Run<'a, B> {
         }
         let start = history.start().clone();
         start.config.settings.check()?;
-        let data = Data::load(&start.config)?;
+        let data = Data::load(&start.config, session.observer)?;
         if data.checksum != start.images {
             return Err(RunError::OtherImages { data: data.name });
         }

@@ -65,6 +65,7 @@ impl Split {
                     validation: Sealed(validation),
                 })
             }
+            SplitKind::Official if official_test.is_empty() => Err(SplitError::NoTestImages),
             SplitKind::Official => {
                 let [train_percent, test_percent, _] = PERCENT;
                 ByClass::new(&official_test, &classes).require(1, "the test files")?;
@@ -188,6 +189,9 @@ impl<'a> ByClass<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SplitError {
+    /// There are no official test files.
+    #[error("the data set has no test images of its own: add them in test/, or use --split paper")]
+    NoTestImages,
     /// A class cannot be in every part.
     #[error(
         "too few images of class {class} in {files}: {found} found, at least {needed} needed for it to \
@@ -364,6 +368,7 @@ mod tests {
         assert!(official(&[0, 1, 1, 1], &[0, 1]).starts_with(
             "too few images of class c0 in the training files: 1 found, at least 2 needed "
         ));
+        assert!(official(&[0, 0, 1, 1], &[]).starts_with("the data set has no test images "));
         assert!(official(&[0, 0, 1, 1], &[0, 0]).starts_with(
             "too few images of class c1 in the test files: 0 found, at least 1 needed "
         ));

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use exporter::dataset::{LoadObserver, Notice};
 use indicatif::{FormattedDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::results::GenerationLine;
@@ -15,9 +16,11 @@ use crate::settings::Settings;
 /// How often the time left is shown anew while a candidate is in training.
 const TICK: Duration = Duration::from_millis(500);
 
-const TEMPLATE: &str = "{msg}\n{bar:24.blue} {pos}/{len} candidates{pace}";
+const READING: &str = "{spinner} reading the images";
+const DECODING: &str = "decoding the images\n{bar:24.blue} {percent} %";
+const TRAINING: &str = "{msg}\n{bar:24.blue} {pos}/{len} candidates{pace}";
 
-/// Shows a run on standard error.
+/// Shows on standard error how a data set is loaded and how a run goes on.
 #[derive(Debug)]
 pub struct Terminal {
     bar: ProgressBar,
@@ -38,9 +41,30 @@ struct Start {
 
 impl Terminal {
     fn on(target: ProgressDrawTarget) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(0), target);
-        let start = Shared::default();
-        let started = Arc::clone(&start);
+        let terminal = Self {
+            bar: ProgressBar::with_draw_target(Some(0), target),
+            generations: AtomicU32::new(0),
+            start: Shared::default(),
+        };
+        terminal.look(READING);
+        if !terminal.bar.is_hidden() {
+            terminal.bar.enable_steady_tick(TICK);
+        }
+        terminal
+    }
+
+    /// Prints a line that stays, above the view.
+    pub fn print_line(&self, line: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            self.bar.println(line);
+        }
+    }
+
+    /// Has the view look as `template` says.
+    fn look(&self, template: &str) {
+        let started = Arc::clone(&self.start);
         let pace = move |state: &ProgressState, text: &mut dyn Write| {
             let total = state.len().unwrap_or(0);
             if let Some(pace) = pace(&started, state.pos(), total) {
@@ -48,17 +72,9 @@ impl Terminal {
                 let _ = write!(text, ", {pace}");
             }
         };
-        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-            bar.set_style(style.progress_chars("━╸─").with_key("pace", pace));
-        }
-        bar.set_message("evaluating the initial population");
-        if !bar.is_hidden() {
-            bar.enable_steady_tick(TICK);
-        }
-        Self {
-            bar,
-            generations: AtomicU32::new(0),
-            start,
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            let style = style.progress_chars("━╸─").with_key("pace", pace);
+            self.bar.set_style(style);
         }
     }
 
@@ -111,8 +127,30 @@ impl Start {
     }
 }
 
+impl LoadObserver for Terminal {
+    fn decoding_starts(&self, steps: usize) {
+        self.bar.set_length(steps as u64);
+        self.look(DECODING);
+    }
+
+    fn decoding_steps(&self) {
+        self.bar.inc(1);
+    }
+
+    fn decoding_done(&self) {
+        self.look(READING);
+    }
+
+    fn tell(&self, notice: &Notice) {
+        self.notice(&notice.to_string());
+    }
+}
+
 impl Observer for Terminal {
     fn run_starts(&self, settings: &Settings) {
+        self.bar.set_position(0);
+        self.bar.set_message("evaluating the initial population");
+        self.look(TRAINING);
         let candidates = u64::from(settings.generations) * settings.population as u64;
         self.bar.set_length(candidates);
         self.generations
@@ -162,11 +200,7 @@ impl Observer for Terminal {
     }
 
     fn notice(&self, text: &str) {
-        if self.bar.is_hidden() {
-            eprintln!("note: {text}");
-        } else {
-            self.bar.println(format!("note: {text}"));
-        }
+        self.print_line(&format!("note: {text}"));
     }
 }
 
@@ -225,6 +259,7 @@ fn ages(line: &GenerationLine) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use exporter::dataset::{LoadObserver, Notice};
     use indicatif::InMemoryTerm;
 
     use super::*;
@@ -276,6 +311,31 @@ mod tests {
         }
         drop(terminal);
         assert_eq!(screen.contents(), "");
+    }
+
+    #[test]
+    fn the_view_shows_how_images_are_decoded() {
+        let screen = InMemoryTerm::new(12, 90);
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let terminal = Terminal::on(target);
+        terminal.bar.disable_steady_tick();
+        terminal.decoding_starts(4);
+        terminal.decoding_steps();
+        terminal.bar.tick();
+        let seen = screen.contents();
+        assert!(seen.contains("decoding the images"), "{seen}");
+        assert!(seen.ends_with(" 25 %"), "{seen}");
+        let class = "cat".to_owned();
+        terminal.tell(&Notice::FewImages { class, images: 3 });
+        assert!(
+            screen
+                .contents()
+                .starts_with("note: few images of class cat")
+        );
+        terminal.decoding_done();
+        terminal.run_starts(&Settings::mnist());
+        terminal.bar.tick();
+        assert!(screen.contents().contains(" 0/160 candidates"));
     }
 
     #[test]

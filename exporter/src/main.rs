@@ -105,7 +105,7 @@ impl LoadObserver for Warnings {
     fn decoding_starts(&self, _: usize) {}
     fn decoding_steps(&self) {}
     fn decoding_done(&self) {}
-    fn notice(&self, notice: &Notice) {
+    fn tell(&self, notice: &Notice) {
         eprintln!("warning: {notice}");
     }
 }

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::Args;
+use exporter::dataset::ImageOptions;
 use runtime_nostd::q8_8::Product;
 use serde::{Deserialize, Serialize};
 
@@ -32,10 +33,14 @@ pub struct RunOptions {
     #[arg(long, short, value_name = "DIR")]
     #[serde(skip)]
     pub output: Option<PathBuf>,
-    /// Folder of the data set: IDX (MNIST) or CIFAR-10 binary files [default: the bundled MNIST
-    /// subset].
+    /// Folder of the data set: IDX (MNIST) or CIFAR-10 binary files, or a sub-folder of PNG, JPEG or
+    /// BMP files for each class [default: the bundled MNIST subset].
     #[arg(long, value_name = "DIR")]
     pub(super) data: Option<PathBuf>,
+    /// How image files are read.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(super) images: ImageOptions,
     /// Where all random numbers come from [default: 1].
     #[arg(long)]
     pub(super) seed: Option<u64>,
@@ -156,10 +161,8 @@ impl RunOptions {
         Config {
             seed: self.seed.unwrap_or(1),
             data: self.data.as_ref().map(absolute),
-            split: match self.split {
-                None | Some(SplitOption::Paper) => SplitKind::Paper,
-                Some(SplitOption::Official) => SplitKind::Official,
-            },
+            images: self.images,
+            split: self.split.map_or(SplitKind::Paper, SplitKind::from),
             arithmetic: match self.arithmetic {
                 None | Some(ArithmeticOption::Fx) => Arithmetic::Fixed(product),
                 Some(ArithmeticOption::Fp) => Arithmetic::Float,
@@ -249,6 +252,7 @@ impl From<&Config> for RunOptions {
             output: None,
             preset: None,
             data: config.data.clone(),
+            images: config.images,
             seed: Some(config.seed),
             split: Some(match config.split {
                 SplitKind::Paper => SplitOption::Paper,

@@ -65,6 +65,7 @@ fn a_configuration_written_is_the_configuration_read() {
         &["--algorithm=random", "--max-age=3", "--learning-rate=0.3"],
         &["--arithmetic=fp", "--split=official"],
         &["--product=rounded", "--replacement=elitism"],
+        &["--data=/own", "--size=48x32", "--gray", "--strict"],
         &["--polish=9", "--polish-shift=2", "--polish-flip=horizontal"],
     ] {
         let config = options(arguments).config();
@@ -83,6 +84,19 @@ fn the_command_line_takes_precedence_over_the_file() {
     assert_eq!(
         config.settings.new_layers.max_filters,
         Settings::cifar10().new_layers.max_filters
+    );
+}
+
+#[test]
+fn image_options_come_from_both() {
+    let file = RunOptions::from_toml("data = \"/own\"\nsize = \"48x32\"\ngray = true").unwrap();
+    let images = options(&["--size=24x16"]).or(&file).config().images;
+    assert_eq!(images.size.unwrap().to_string(), "24x16");
+    assert!(images.gray && !images.strict);
+    let error = RunOptions::from_toml("size = \"large\"").unwrap_err();
+    assert!(
+        error.to_string().contains("\"large\" is no size"),
+        "{error}"
     );
 }
 

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::Flip;
+use crate::split::SplitKind;
 
 /// How images are mirrored at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -47,8 +48,17 @@ pub(super) enum Preset {
 pub(super) enum SplitOption {
     /// 75 % / 10 % / 15 % of all images, as in the paper.
     Paper,
-    /// Dval is the official test files.
+    /// Dval is the official test files, or the images in test/.
     Official,
+}
+
+impl From<SplitOption> for SplitKind {
+    fn from(split: SplitOption) -> Self {
+        match split {
+            SplitOption::Paper => Self::Paper,
+            SplitOption::Official => Self::Official,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]

@@ -360,6 +360,8 @@ fn values(groups: &[Group<'_>]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use exporter::dataset::ImageOptions;
+
     use super::*;
     use crate::evaluate::Arithmetic;
     use crate::select::Replacement;
@@ -385,6 +387,7 @@ mod tests {
         let config = Config {
             seed: 0,
             data: None,
+            images: ImageOptions::default(),
             split: SplitKind::Paper,
             arithmetic: Arithmetic::Float,
             seed_network: None,

@@ -85,7 +85,7 @@ fn decode_and_keep(
     let decoded = decode_all(root, listing, options, observer)?;
     let path = cache.path.clone();
     if let Err(reason) = cache.write(&decoded) {
-        observer.notice(&Notice::CacheNotWritten { path, reason });
+        observer.tell(&Notice::CacheNotWritten { path, reason });
     }
     Ok(decoded)
 }
@@ -112,7 +112,7 @@ fn check_classes(dataset: &Dataset, root: &Path, left_out: &[Skipped]) -> Result
 /// Tells what the user should know of the data set.
 fn tell(dataset: &Dataset, left_out: Vec<Skipped>, observer: &dyn LoadObserver) {
     if !left_out.is_empty() {
-        observer.notice(&Notice::Skipped(SkippedFiles(left_out)));
+        observer.tell(&Notice::Skipped(SkippedFiles(left_out)));
     }
     let classes = dataset.classes.len();
     let train = dataset.train.per_class(classes);
@@ -121,7 +121,7 @@ fn tell(dataset: &Dataset, left_out: Vec<Skipped>, observer: &dyn LoadObserver) 
         let images = train + test;
         if images < FEW_IMAGES {
             let class = class.clone();
-            observer.notice(&Notice::FewImages { class, images });
+            observer.tell(&Notice::FewImages { class, images });
         }
     }
 }

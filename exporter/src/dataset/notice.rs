@@ -22,7 +22,7 @@ pub trait LoadObserver: Sync {
     /// All files are decoded.
     fn decoding_done(&self);
     /// Something that the user should know and that stops nothing.
-    fn notice(&self, notice: &Notice);
+    fn tell(&self, notice: &Notice);
 }
 
 /// Nobody is told.
@@ -30,7 +30,7 @@ impl LoadObserver for () {
     fn decoding_starts(&self, _: usize) {}
     fn decoding_steps(&self) {}
     fn decoding_done(&self) {}
-    fn notice(&self, _: &Notice) {}
+    fn tell(&self, _: &Notice) {}
 }
 
 /// Something that the user should know and that stops nothing.

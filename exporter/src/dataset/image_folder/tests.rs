@@ -39,7 +39,7 @@ impl LoadObserver for Told {
         assert!(done.load(Ordering::Relaxed) <= steps.load(Ordering::Relaxed));
     }
 
-    fn notice(&self, notice: &Notice) {
+    fn tell(&self, notice: &Notice) {
         let mut notices = self.notices.lock().expect("no test panics in here");
         notices.push(notice.to_string());
     }
