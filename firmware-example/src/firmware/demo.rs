@@ -1,4 +1,5 @@
-//! Classifies ten handwritten digits that lie in flash beside the network.
+//! Classifies images that lie in flash beside the network: one of each class, ten handwritten digits
+//! to begin with.
 
 use core::fmt;
 
@@ -10,10 +11,11 @@ use super::counter::{Counter, LayerCounter};
 use super::machine::UNIT;
 use super::network;
 
-/// The first image of each digit, 0 to 9, among MNIST's test images: 28x28 pixels each.
+/// One image of each class, in their order: the first of each digit among MNIST's test images, or
+/// what `evolve data DIR --samples` has written in their place.
 static DIGITS: &[u8] = include_bytes!("demo/digits.raw");
 
-/// Checks the network on its golden vectors, then prints what it says to each digit, and what each of
+/// Checks the network on its golden vectors, then prints what it says to each image, and what each of
 /// its layers takes.
 pub(crate) fn run(
     scratch: &mut network::Scratch,
@@ -37,18 +39,24 @@ pub(crate) fn run(
         )?,
         Err(error) => return Err(Failure::SelfTest(error)),
     }
-    write!(out, "\ndigit  class  {UNIT:>12}         ")?;
+    let width = column_width();
+    write!(
+        out,
+        "\n{:>width$}  {:>width$}  {UNIT:>12}         ",
+        "image", "class"
+    )?;
     for name in network::CLASS_NAMES {
-        write!(out, " {name:>7}")?;
+        write!(out, " {name:>width$}")?;
     }
     writeln!(out)?;
 
     let mut counter = Counter::start();
-    for (digit, pixels) in DIGITS.chunks(model.input().elements()).enumerate() {
+    let images = DIGITS.chunks(model.input().elements());
+    for (name, pixels) in network::CLASS_NAMES.into_iter().zip(images) {
         let (logits, count) = counter.count(|| model.infer(scratch, pixels));
         let logits = logits?;
         let class = network::CLASS_NAMES[logits.class()];
-        write!(out, "{digit:5}  {class:>5}")?;
+        write!(out, "{name:>width$}  {class:>width$}")?;
         match count {
             Some(count) => write!(out, "  {count:12}")?,
             None => write!(out, "  {:>12}", "-")?,
@@ -84,18 +92,27 @@ fn print_layers(
     Ok(())
 }
 
+/// Characters of a logit, or of the longest class name.
+fn column_width() -> usize {
+    let names = network::CLASS_NAMES.iter();
+    names.map(|name| name.chars().count()).fold(7, usize::max)
+}
+
 fn print_scores(logits: Logits<'_>, out: &mut impl fmt::Write) -> fmt::Result {
+    let width = column_width();
+    // What stands before the scores on the line above.
+    let left = 2 * width + 18;
     let mut values = [0.0; network::CLASSES];
     for (value, logit) in values.iter_mut().zip(logits.fixed()) {
         *value = logit.to_num();
     }
     write!(out, "  logits ")?;
     for value in values {
-        write!(out, " {value:7.2}")?;
+        write!(out, " {value:width$.2}")?;
     }
-    write!(out, "\n{:28} softmax", "")?;
+    write!(out, "\n{:left$} softmax", "")?;
     for probability in softmax(values) {
-        write!(out, " {probability:7.4}")?;
+        write!(out, " {probability:width$.4}")?;
     }
     writeln!(out)
 }
