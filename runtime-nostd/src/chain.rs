@@ -6,6 +6,7 @@ use core::num::NonZeroU8;
 use crate::geometry::{GeometryError, Keep, Op, Shape};
 use crate::model::Layer;
 use crate::plan::{Image, can_cut, count_rows, find_readers, lay_out_segment, plan};
+use crate::schedule::Feed;
 
 /// The most layers a chain may have.
 pub const MAX_LAYERS: usize = 255;
@@ -186,6 +187,7 @@ pub(crate) const fn link(
             output,
             source,
             skip,
+            feed: Feed::new(op, input),
             ..Layer::EMPTY
         }),
         Err(error) => Err(error),

@@ -184,8 +184,8 @@ where
             }
             (Op::MaxPool { window }, ..) => {
                 let columns = Columns::new(window, layer.input);
-                match Intake::of(layer.op) {
-                    Intake::Window(_) => {
+                match layer.feed.intake {
+                    Intake::Window => {
                         let rows = input.rows(step.rows, 0, buffer);
                         pool::max_of_rows(self.kernels, columns, rows, out);
                     }
@@ -202,8 +202,8 @@ where
             }
             (Op::AvgPool { window }, ..) => {
                 let columns = Columns::new(window, layer.input);
-                match Intake::of(layer.op) {
-                    Intake::Window(_) => {
+                match layer.feed.intake {
+                    Intake::Window => {
                         pool::mean_of_rows(columns, input.rows(step.rows, 0, buffer), sums, out);
                     }
                     _ => {

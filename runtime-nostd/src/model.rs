@@ -17,7 +17,7 @@ use crate::kernels::scalar::Filters;
 use crate::ops::is_compiled;
 use crate::plan::{Image, plan};
 use crate::q8_8::{ACTIVATION_FRAC_BITS, MAX_WEIGHT_FRAC_BITS, Product, Requantize};
-use crate::schedule::Intake;
+use crate::schedule::{Feed, Intake};
 use crate::sections::Sections;
 
 /// Layers that [`Model`] holds unless told otherwise.
@@ -49,6 +49,8 @@ pub struct Layer<'a> {
     pub(crate) source: u8,
     /// The map that it adds to it.
     pub(crate) skip: Option<NonZeroU8>,
+    /// How it goes through the rows that it reads.
+    pub(crate) feed: Feed,
     pub(crate) parameters: Option<Parameters<'a>>,
     /// Where the rows of its output are kept.
     pub(crate) rows: Stream,
@@ -360,6 +362,7 @@ impl Layer<'_> {
         output: Shape::new(0, 0, 0),
         source: 0,
         skip: None,
+        feed: Feed::NOTHING,
         parameters: None,
         rows: Stream::UNPLANNED,
         sums: Span::EMPTY,
@@ -431,9 +434,9 @@ impl Layer<'_> {
 
     /// Accumulators that it keeps between rows, or needs to compute one.
     pub(crate) const fn accumulators(&self) -> usize {
-        match (self.op, Intake::of(self.op)) {
+        match (self.op, self.feed.intake) {
             (Op::Dense { outputs }, _) => outputs as usize,
-            (Op::AvgPool { .. }, Intake::Window(_)) => self.output.channels as usize,
+            (Op::AvgPool { .. }, Intake::Window) => self.output.channels as usize,
             (Op::AvgPool { .. }, _) => self.output.row_elements(),
             _ => 0,
         }
@@ -441,10 +444,10 @@ impl Layer<'_> {
 
     /// Whether an input row is used up as soon as it is there, and nothing beside it is read.
     pub(crate) const fn consumes_at_once(&self) -> bool {
-        match Intake::of(self.op) {
-            Intake::Window(window) => {
+        match self.feed.intake {
+            Intake::Window => {
                 let (left, right) = self.padding();
-                window.kernel_h == 1 && left == 0 && right == 0
+                self.feed.keeps_no_row() && left == 0 && right == 0
             }
             Intake::Accumulate => self.skip.is_none(),
             Intake::Nothing => false,
@@ -454,7 +457,7 @@ impl Layer<'_> {
     /// Whether it builds an output row up in place, over several input rows.
     pub(crate) const fn grows_output(&self) -> bool {
         matches!(
-            (self.op, Intake::of(self.op)),
+            (self.op, self.feed.intake),
             (Op::MaxPool { .. }, Intake::Accumulate)
         )
     }

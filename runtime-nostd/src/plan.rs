@@ -14,7 +14,7 @@
 use crate::arena::{Lane, Place, Span, Stream};
 use crate::geometry::{GeometryError, Keep, Op, Shape};
 use crate::model::Layer;
-use crate::schedule::{Cursor, Intake, Progress, RowSpan, TAKEN};
+use crate::schedule::{Cursor, Intake, Progress, TAKEN};
 
 /// The most words an arena may have (256 MiB): sizes then fit 32 bits on every target.
 const MAX_WORDS: usize = 1 << 26;
@@ -197,9 +197,9 @@ const fn count_row(
 
 /// The first input row that a layer needs from its `taken`th row of work on.
 const fn oldest_needed(layer: &Layer<'_>, taken: usize) -> usize {
-    match Intake::of(layer.op) {
-        Intake::Window(_) if taken >= layer.output.height as usize => usize::MAX,
-        Intake::Window(window) => RowSpan::new(window, taken, layer.input.height).first,
+    match layer.feed.intake {
+        Intake::Window if taken >= layer.output.height as usize => usize::MAX,
+        Intake::Window => layer.feed.span(taken, layer.input.height as usize).first,
         Intake::Accumulate => taken,
         Intake::Nothing => usize::MAX,
     }

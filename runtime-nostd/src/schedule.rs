@@ -16,28 +16,123 @@ pub(crate) const TAKEN: usize = 0;
 /// Output rows that readers may read.
 pub(crate) const PRODUCED: usize = 1;
 
-/// How a layer treats the rows that it reads.
+/// When a layer can work on the rows that it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Intake {
-    /// Needs all rows under a window at once, to compute one output row.
-    Window(Window),
-    /// Consumes one row at a time.
+    /// Once all rows under a window are there: computes one output row.
+    Window,
+    /// As soon as a row is there: consumes it.
     Accumulate,
-    /// Reads nothing.
+    /// Never: reads nothing.
     Nothing,
 }
 
-impl Intake {
-    pub(crate) const fn of(op: Op) -> Self {
+/// How a layer goes through the rows of its input: whatever it computes, as a window that slides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Feed {
+    pub(crate) intake: Intake,
+    /// Rows under the window.
+    kernel: u16,
+    /// Rows from one window to the next.
+    stride: u16,
+    /// Rows of the first window above the map.
+    pad: u16,
+}
+
+impl Feed {
+    /// Reads nothing.
+    pub(crate) const NOTHING: Self = Self {
+        intake: Intake::Nothing,
+        kernel: 1,
+        stride: 1,
+        pad: 0,
+    };
+
+    /// How `op` goes through an `input` map.
+    pub(crate) const fn new(op: Op, input: Shape) -> Self {
         match op {
-            Op::Conv { window, .. } | Op::Depthwise { window } => Intake::Window(window),
+            Op::Conv { window, .. } | Op::Depthwise { window } => {
+                Self::slide(window, Intake::Window)
+            }
             Op::MaxPool { window } | Op::AvgPool { window } if window.overlaps_rows() => {
-                Intake::Window(window)
+                Self::slide(window, Intake::Window)
             }
-            Op::Dense { .. } | Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Add { .. } => {
-                Intake::Accumulate
+            Op::MaxPool { window } | Op::AvgPool { window } => {
+                Self::slide(window, Intake::Accumulate)
             }
-            Op::Branch { .. } => Intake::Nothing,
+            Op::Dense { .. } => Self {
+                intake: Intake::Accumulate,
+                kernel: input.height,
+                stride: input.height,
+                pad: 0,
+            },
+            Op::Add { .. } => Self {
+                intake: Intake::Accumulate,
+                ..Self::NOTHING
+            },
+            Op::Branch { .. } => Self::NOTHING,
+        }
+    }
+
+    const fn slide(window: Window, intake: Intake) -> Self {
+        Self {
+            intake,
+            kernel: window.kernel_h as u16,
+            stride: window.stride_h as u16,
+            pad: window.pad_top as u16,
+        }
+    }
+
+    /// Whether a window has only one row.
+    pub(crate) const fn keeps_no_row(self) -> bool {
+        self.kernel == 1
+    }
+
+    /// Input rows that must be there before the `taken`th row of work on a map of `height` rows.
+    const fn needed(self, taken: usize, height: usize) -> usize {
+        match self.intake {
+            Intake::Window => {
+                let end = taken * self.stride as usize + self.kernel as usize;
+                let end = end.saturating_sub(self.pad as usize);
+                if end < height { end } else { height }
+            }
+            Intake::Accumulate => taken + 1,
+            Intake::Nothing => usize::MAX,
+        }
+    }
+
+    /// The rows that output row `y` reads from a map of `height` rows.
+    pub(crate) const fn span(self, y: usize, height: usize) -> RowSpan {
+        let top = y * self.stride as usize;
+        let pad = self.pad as usize;
+        let above = pad.saturating_sub(top);
+        let first = top.saturating_sub(pad);
+        let in_map = height.saturating_sub(first);
+        let in_window = (self.kernel as usize).saturating_sub(above);
+        RowSpan {
+            first,
+            count: if in_window < in_map {
+                in_window
+            } else {
+                in_map
+            },
+            above,
+        }
+    }
+
+    /// The one window that reads input row `y`, where windows do not overlap; `None` between them.
+    const fn around(self, y: usize) -> Option<usize> {
+        let padded = y + self.pad as usize;
+        let stride = if self.stride == 0 {
+            1
+        } else {
+            self.stride as usize
+        };
+        let (output, kernel_row) = (padded / stride, padded % stride);
+        if kernel_row < self.kernel as usize {
+            Some(output)
+        } else {
+            None
         }
     }
 }
@@ -54,33 +149,6 @@ pub(crate) struct RowSpan {
 }
 
 impl RowSpan {
-    /// The rows that output row `y` reads from a map of `height` rows.
-    pub(crate) const fn new(window: Window, y: usize, height: u16) -> Self {
-        let top = y * window.stride_h as usize;
-        let pad = window.pad_top as usize;
-        let above = pad.saturating_sub(top);
-        let first = top.saturating_sub(pad);
-        let in_map = (height as usize).saturating_sub(first);
-        let in_window = (window.kernel_h as usize).saturating_sub(above);
-        Self {
-            first,
-            count: if in_window < in_map {
-                in_window
-            } else {
-                in_map
-            },
-            above,
-        }
-    }
-
-    const fn rows(first: usize, count: usize) -> Self {
-        Self {
-            first,
-            count,
-            above: 0,
-        }
-    }
-
     /// The row behind the last.
     pub(crate) const fn end(self) -> usize {
         self.first + self.count
@@ -112,43 +180,23 @@ impl Step {
 
     /// The work of `layer` on its `taken`th row; `None` if no window reads that row.
     const fn of(layer: &Layer<'_>, index: usize, taken: usize) -> Option<Self> {
-        let height = layer.input.height;
-        let (output, rows, input) = match (Intake::of(layer.op), layer.op) {
-            (Intake::Window(window), _) => {
-                let rows = RowSpan::new(window, taken, height);
-                (taken, rows, rows.end().saturating_sub(1))
-            }
-            (_, Op::MaxPool { window } | Op::AvgPool { window }) => {
-                match around(window, taken, height, layer.output) {
-                    Some((output, rows)) => (output, rows, taken),
-                    None => return None,
-                }
-            }
-            (_, Op::Dense { .. }) => (0, RowSpan::rows(0, height as usize), taken),
-            _ => (taken, RowSpan::rows(taken, 1), taken),
+        let output = match layer.feed.intake {
+            Intake::Window => taken,
+            Intake::Accumulate | Intake::Nothing => match layer.feed.around(taken) {
+                Some(output) if output < layer.output.height as usize => output,
+                _ => return None,
+            },
         };
+        let rows = layer.feed.span(output, layer.input.height as usize);
         Some(Self {
             layer: index,
             output,
             rows,
-            input,
+            input: match layer.feed.intake {
+                Intake::Window => rows.end().saturating_sub(1),
+                Intake::Accumulate | Intake::Nothing => taken,
+            },
         })
-    }
-}
-
-/// The output row that reads input row `y` where windows do not overlap, and all that it reads.
-const fn around(window: Window, y: usize, height: u16, output: Shape) -> Option<(usize, RowSpan)> {
-    let padded = y + window.pad_top as usize;
-    let stride = if window.stride_h == 0 {
-        1
-    } else {
-        window.stride_h as usize
-    };
-    let (row, kernel_row) = (padded / stride, padded % stride);
-    if row < output.height as usize && kernel_row < window.kernel_h as usize {
-        Some((row, RowSpan::new(window, row, height)))
-    } else {
-        None
     }
 }
 
@@ -187,19 +235,14 @@ impl Cursor {
         loop {
             if self.at < layers.len() && self.at < progress.len() {
                 let layer = &layers[self.at];
-                let ready = self.rows_ready(layer, progress);
                 let taken = progress[self.at][TAKEN];
-                match self.step(layer, taken as usize, ready as usize) {
-                    Advance::Step(step) => {
-                        progress[self.at][TAKEN] = taken.saturating_add(1);
+                if self.can_work(layer, taken as usize, progress) {
+                    progress[self.at][TAKEN] = taken.saturating_add(1);
+                    if let Some(step) = Step::of(layer, self.at, taken as usize) {
                         self.after(step, layer, progress);
                         return Some(step);
                     }
-                    Advance::Skip => {
-                        progress[self.at][TAKEN] = taken.saturating_add(1);
-                        continue;
-                    }
-                    Advance::Wait => {}
+                    continue;
                 }
             }
             if self.at > self.segment {
@@ -210,20 +253,14 @@ impl Cursor {
         }
     }
 
-    const fn step(&self, layer: &Layer<'_>, taken: usize, ready: usize) -> Advance {
-        let possible = match Intake::of(layer.op) {
-            Intake::Window(_) => taken < layer.output.height as usize,
-            Intake::Accumulate => taken < ready,
-            Intake::Nothing => false,
+    /// Whether the rows are there that `layer` needs for its `taken`th row of work, if it has one.
+    const fn can_work(&self, layer: &Layer<'_>, taken: usize, progress: &[Progress]) -> bool {
+        let complete = match layer.feed.intake {
+            Intake::Window => taken >= layer.output.height as usize,
+            Intake::Accumulate | Intake::Nothing => false,
         };
-        if !possible {
-            return Advance::Wait;
-        }
-        match Step::of(layer, self.at, taken) {
-            Some(step) if step.input < ready => Advance::Step(step),
-            Some(_) => Advance::Wait,
-            None => Advance::Skip,
-        }
+        let needed = layer.feed.needed(taken, layer.input.height as usize);
+        !complete && needed <= self.rows_ready(layer, progress) as usize
     }
 
     const fn after(&mut self, step: Step, layer: &Layer<'_>, progress: &mut [Progress]) {
@@ -283,13 +320,4 @@ impl Cursor {
             Some(_) => 0,
         }
     }
-}
-
-/// What a layer can do.
-enum Advance {
-    Step(Step),
-    /// Pass over a row that no window reads.
-    Skip,
-    /// Nothing, before more rows are there.
-    Wait,
 }
