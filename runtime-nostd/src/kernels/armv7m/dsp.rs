@@ -22,7 +22,7 @@ pub(super) static CONV_KERNELS: [ConvKernel; GROUP] = [
     },
     ConvKernel {
         run: conv4,
-        unrolled: 12,
+        unrolled: 24,
         pair_code: 60,
     },
 ];
@@ -112,7 +112,7 @@ conv_kernel! {
 }
 
 conv_kernel! {
-    conv4, sums: "r0, r1, r2, r3, r4, r5, r6, r7", unrolled: 12,
+    conv4, sums: "r0, r1, r2, r3, r4, r5, r6, r7", unrolled: 24,
     bias: [
         "ldm r10, {{r0-r3}}",
         "mov r7, r3",
