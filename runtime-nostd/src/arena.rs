@@ -126,6 +126,15 @@ impl RowSlot {
         start: 0,
         elements: 0,
     };
+
+    /// The row in `buffer`, the words of its stream.
+    fn of<const IMAGES: usize>(self, buffer: &mut [[i32; IMAGES]]) -> &mut [[i16; IMAGES]] {
+        let buffer = bytemuck::cast_slice_mut(buffer.as_flattened_mut());
+        let (buffer, _) = buffer.as_chunks_mut();
+        buffer
+            .get_mut(self.start..self.start.saturating_add(self.elements))
+            .unwrap_or(&mut [])
+    }
 }
 
 /// The memory that a plan divides. Every word, and so every activation, is there once for each of
@@ -169,16 +178,38 @@ impl<'s, const IMAGES: usize> Arena<'s, IMAGES> {
         activations(self.words(row.span)).get(range).unwrap_or(&[])
     }
 
+    /// A row alone, to write.
+    pub(crate) fn row_mut(&mut self, row: RowSlot) -> &mut [[i16; IMAGES]] {
+        row.of(self.words_mut(row.span))
+    }
+
+    /// Words to read, and words to write. The plan keeps them apart.
+    pub(crate) fn words_and_words(
+        &mut self,
+        read: Span,
+        written: Span,
+    ) -> (&[[i32; IMAGES]], &mut [[i32; IMAGES]]) {
+        match self.words.get_disjoint_mut([read.range(), written.range()]) {
+            Ok([read, written]) => (read, written),
+            Err(_) => (&[], &mut []),
+        }
+    }
+
+    /// Words to read, and a row to write. The plan keeps them apart.
+    pub(crate) fn words_and_row(
+        &mut self,
+        words: Span,
+        row: RowSlot,
+    ) -> (&[[i32; IMAGES]], &mut [[i16; IMAGES]]) {
+        let (words, buffer) = self.words_and_words(words, row.span);
+        (words, row.of(buffer))
+    }
+
     /// Rows to read, words to read or write, and a row to write. The plan keeps them apart.
     pub(crate) fn parts(&mut self, rows: Span, words: Span, row: RowSlot) -> Parts<'_, IMAGES> {
         let ranges = [rows.range(), words.range(), row.span.range()];
         match self.words.get_disjoint_mut(ranges) {
-            Ok([rows, words, buffer]) => {
-                let buffer = bytemuck::cast_slice_mut(buffer.as_flattened_mut());
-                let (buffer, _) = buffer.as_chunks_mut();
-                let row = buffer.get_mut(row.start..row.start.saturating_add(row.elements));
-                (activations(rows), words, row.unwrap_or(&mut []))
-            }
+            Ok([rows, words, buffer]) => (activations(rows), words, row.of(buffer)),
             Err(_) => (&[], &mut [], &mut []),
         }
     }

@@ -37,7 +37,11 @@ impl Bound {
     }
 
     /// The bound of what a layer stores that reads activations of this bound. Pooling keeps it.
-    pub(crate) fn after(self, filters: Filters<'_>, store: Requantize) -> Result<Self, BoundError> {
+    pub(crate) fn after(
+        self,
+        filters: &Filters<'_>,
+        store: Requantize,
+    ) -> Result<Self, BoundError> {
         let packing = filters.packing;
         let mut largest = 0;
         for (group, (bias, weights)) in filters.groups().enumerate() {

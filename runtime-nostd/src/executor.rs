@@ -7,13 +7,12 @@
 //! `IMAGES` images go through the network side by side: 1 on the device, as many as a vector has
 //! lanes on a host. Schedule and plan do not depend on their number.
 
-use crate::arena::{Arena, RowSlot, Span, Stream, activations};
-use crate::geometry::{Keep, Op};
+use crate::arena::{Arena, RowSlot, Span, activations};
+use crate::geometry::{Keep, Op, Window};
 use crate::kernels::Kernels;
-use crate::model::{Layer, Model};
-use crate::ops::conv2d::Convolution;
+use crate::model::{Layer, Model, Parameters};
 use crate::ops::pool::{Columns, Seen};
-use crate::ops::{add, is_compiled, pool};
+use crate::ops::{add, conv2d, is_compiled, pool};
 use crate::q8_8::least;
 use crate::schedule::{Cursor, Intake, Step};
 
@@ -130,7 +129,7 @@ where
         let y = usize::from(self.cursor.pushed);
         let elements = self.model.input().row_elements();
         let slot = self.model.image.rows.slot(y, elements);
-        let (_, _, row) = self.arena.parts(Span::EMPTY, Span::EMPTY, slot);
+        let row = self.arena.row_mut(slot);
         self.kernels.store_pixels(images, self.model.zero, row);
     }
 
@@ -139,9 +138,9 @@ where
         for layer in self.model.layers.iter().skip(self.cursor.segment) {
             // Padding is zero, and nothing overwrites it.
             self.arena.words_mut(layer.rows.span).fill([0; IMAGES]);
-            if let (Op::Dense { .. }, Some(parameters)) = (layer.op, layer.parameters) {
+            if let (Op::Dense { .. }, Some(parameters)) = (layer.op, &layer.parameters) {
                 let sums = self.arena.words_mut(layer.sums);
-                for (sum, &bias) in sums.iter_mut().zip(parameters.bias) {
+                for (sum, &bias) in sums.iter_mut().zip(parameters.filters.bias) {
                     *sum = [bias; IMAGES];
                 }
             }
@@ -155,79 +154,106 @@ where
         if !is_compiled(layer.op) {
             return;
         }
-        let input = *self.model.stream(layer.source);
-        let arena = &mut self.arena;
-        let (buffer, sums, out) = arena.parts(input.span, layer.sums, output);
-        match (
-            layer.op,
-            layer.filters(self.model.product),
-            layer.parameters,
-        ) {
-            (Op::Conv { .. } | Op::Depthwise { .. }, Some(filters), Some(parameters)) => {
-                Convolution {
-                    layer,
-                    filters,
-                    store: parameters.store,
-                    input,
-                }
-                .row(self.kernels, step.rows, buffer, out);
+        match (layer.op, &layer.parameters) {
+            (Op::Conv { .. } | Op::Depthwise { .. }, Some(parameters)) => {
+                self.convolve(layer, parameters, step, output);
             }
-            (Op::Dense { .. }, Some(filters), Some(parameters)) => {
-                let row = input.row(step.input, buffer);
-                self.kernels.dense_row(filters, step.input, row, sums);
-                if step.completes() {
-                    let sums = sums.as_flattened();
-                    for (stored, &sum) in out.as_flattened_mut().iter_mut().zip(sums) {
-                        *stored = parameters.store.store(sum);
-                    }
-                }
+            (Op::Dense { .. }, Some(parameters)) => {
+                self.add_dense_row(layer, parameters, step, output);
             }
-            (Op::MaxPool { window }, ..) => {
-                let columns = Columns::new(window, layer.input);
-                match layer.feed.intake {
-                    Intake::Window => {
-                        let rows = input.rows(step.rows, 0, buffer);
-                        pool::max_of_rows(self.kernels, columns, rows, out);
-                    }
-                    _ => {
-                        let seen = if step.begins() {
-                            Seen::Nothing
-                        } else {
-                            Seen::Rows
-                        };
-                        let row = input.row(step.input, buffer);
-                        self.kernels.max_row(columns, row, seen, out);
-                    }
-                }
-            }
-            (Op::AvgPool { window }, ..) => {
-                let columns = Columns::new(window, layer.input);
-                match layer.feed.intake {
-                    Intake::Window => {
-                        pool::mean_of_rows(columns, input.rows(step.rows, 0, buffer), sums, out);
-                    }
-                    _ => {
-                        if step.begins() {
-                            sums.fill([0; IMAGES]);
-                        }
-                        pool::sum_row(columns, input.row(step.input, buffer), sums);
-                        if step.completes() {
-                            pool::mean_row(columns, step.rows.count, sums, out);
-                        }
-                    }
-                }
-            }
-            (Op::Add { .. }, ..) => {
-                let skip = layer
-                    .skip
-                    .map_or(Stream::UNPLANNED, |map| *self.model.stream(map.get()));
-                let (a, b, out) = arena.parts(input.span, skip.span, output);
-                let a = input.row(step.input, a);
-                let b = skip.row(step.input, activations(b));
-                add::row(a, b, least(layer.activation), out);
-            }
-            (Op::Conv { .. } | Op::Depthwise { .. } | Op::Dense { .. } | Op::Branch { .. }, ..) => {
+            (Op::MaxPool { window }, _) => self.pool_maximum(layer, window, step, output),
+            (Op::AvgPool { window }, _) => self.pool_mean(layer, window, step, output),
+            (Op::Add { .. }, _) => self.add(layer, step, output),
+            (Op::Conv { .. } | Op::Depthwise { .. } | Op::Dense { .. } | Op::Branch { .. }, _) => {}
+        }
+    }
+
+    #[inline(never)]
+    fn convolve(
+        &mut self,
+        layer: &Layer<'_>,
+        parameters: &Parameters<'_>,
+        step: Step,
+        output: RowSlot,
+    ) {
+        let input = self.model.stream(layer.source);
+        let (buffer, out) = self.arena.words_and_row(input.span, output);
+        let buffer = activations(buffer);
+        let reads = (layer, parameters);
+        conv2d::row(self.kernels, reads, input, step.rows, buffer, out);
+    }
+
+    #[inline(never)]
+    fn add_dense_row(
+        &mut self,
+        layer: &Layer<'_>,
+        parameters: &Parameters<'_>,
+        step: Step,
+        output: RowSlot,
+    ) {
+        let input = self.model.stream(layer.source);
+        let (buffer, sums) = self.arena.words_and_words(input.span, layer.sums);
+        let row = input.row(step.input, activations(buffer));
+        let filters = &parameters.filters;
+        self.kernels.dense_row(filters, step.input, row, sums);
+        if step.completes() {
+            let (sums, out) = self.arena.words_and_row(layer.sums, output);
+            let sums = sums.as_flattened();
+            for (stored, &sum) in out.as_flattened_mut().iter_mut().zip(sums) {
+                *stored = parameters.store.store(sum);
             }
         }
+    }
+
+    #[inline(never)]
+    fn pool_maximum(&mut self, layer: &Layer<'_>, window: Window, step: Step, output: RowSlot) {
+        let columns = Columns::new(window, layer.input);
+        let input = self.model.stream(layer.source);
+        let (buffer, out) = self.arena.words_and_row(input.span, output);
+        let buffer = activations(buffer);
+        if layer.feed.intake == Intake::Window {
+            let rows = input.rows(step.rows, 0, buffer);
+            return pool::max_of_rows(self.kernels, columns, rows, out);
+        }
+        let seen = if step.begins() {
+            Seen::Nothing
+        } else {
+            Seen::Rows
+        };
+        let row = input.row(step.input, buffer);
+        self.kernels.max_row(columns, row, seen, out);
+    }
+
+    #[inline(never)]
+    fn pool_mean(&mut self, layer: &Layer<'_>, window: Window, step: Step, output: RowSlot) {
+        let columns = Columns::new(window, layer.input);
+        let input = self.model.stream(layer.source);
+        let (buffer, sums, out) = self.arena.parts(input.span, layer.sums, output);
+        if layer.feed.intake == Intake::Window {
+            let rows = input.rows(step.rows, 0, buffer);
+            return pool::mean_of_rows(columns, rows, sums, out);
+        }
+        if step.begins() {
+            sums.fill([0; IMAGES]);
+        }
+        pool::sum_row(columns, input.row(step.input, buffer), sums);
+        if step.completes() {
+            pool::mean_row(columns, step.rows.count, sums, out);
+        }
+    }
+
+    #[inline(never)]
+    fn add(&mut self, layer: &Layer<'_>, step: Step, output: RowSlot) {
+        let Some(skip) = layer.skip else {
+            return;
+        };
+        let (input, skip) = (
+            self.model.stream(layer.source),
+            self.model.stream(skip.get()),
+        );
+        let (a, b, out) = self.arena.parts(input.span, skip.span, output);
+        let a = input.row(step.input, a);
+        let b = skip.row(step.input, activations(b));
+        add::row(a, b, least(layer.activation), out);
     }
 }

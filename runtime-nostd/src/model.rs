@@ -62,8 +62,8 @@ pub struct Layer<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Parameters<'a> {
     frac_bits: u8,
-    pub(crate) bias: &'a [i32],
-    weights: &'a [i16],
+    /// What kernels read.
+    pub(crate) filters: Filters<'a>,
     /// How a sum becomes an activation.
     pub(crate) store: Requantize,
 }
@@ -153,9 +153,9 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
                     .unwrap_or(Bound::MAX),
             };
             let bound = bound_of(layer.source);
-            let bound = match (layer.filters(self.product), layer.parameters, layer.skip) {
-                (Some(filters), Some(parameters), _) => bound
-                    .after(filters, parameters.store)
+            let bound = match (layer.parameters, layer.skip) {
+                (Some(parameters), _) => bound
+                    .after(&parameters.filters, parameters.store)
                     .map_err(|error| match error {
                         BoundError::Overflow { filter } => ParseError::Overflow {
                             layer: index,
@@ -163,7 +163,7 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
                         },
                         BoundError::Filling => ParseError::Filling { layer: index },
                     })?,
-                (_, _, Some(skip)) => bound.plus(bound_of(skip.get())),
+                (_, Some(skip)) => bound.plus(bound_of(skip.get())),
                 _ if layer.activation == Activation::Linear => bound,
                 _ => return Err(ParseError::Activation { layer: index }),
             };
@@ -202,8 +202,12 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
                     .ok_or(ParseError::ParametersLength { layer: index })?;
                 let parameters = Parameters {
                     frac_bits,
-                    bias,
-                    weights,
+                    filters: Filters {
+                        packing,
+                        bias,
+                        weights,
+                        product: self.product,
+                    },
                     store: Requantize::new(self.product, frac_bits, record.activation),
                 };
                 Ok((Some(parameters), rest))
@@ -472,19 +476,6 @@ impl Layer<'_> {
     }
 }
 
-impl<'a> Layer<'a> {
-    /// What kernels read.
-    pub(crate) fn filters(&self, product: Product) -> Option<Filters<'a>> {
-        let parameters = self.parameters?;
-        Some(Filters {
-            packing: Packing::new(self.op, self.input)?,
-            bias: parameters.bias,
-            weights: parameters.weights,
-            product,
-        })
-    }
-}
-
 impl<'a> Parameters<'a> {
     /// Fractional bits of the weights.
     pub fn frac_bits(&self) -> u8 {
@@ -493,16 +484,16 @@ impl<'a> Parameters<'a> {
 
     /// Biases, one per filter, with the rounding constant of the store added.
     pub fn bias(&self) -> &'a [i32] {
-        self.bias
+        self.filters.bias
     }
 
     /// Weights in the order of [`Packing`].
     pub fn weights(&self) -> &'a [i16] {
-        self.weights
+        self.filters.weights
     }
 
     /// Bytes of flash that they take.
     pub fn bytes(&self) -> usize {
-        self.bias.len() * 4 + self.weights.len() * 2
+        self.filters.bias.len() * 4 + self.filters.weights.len() * 2
     }
 }

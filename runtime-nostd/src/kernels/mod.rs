@@ -11,7 +11,7 @@ mod tests;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub(crate) mod x86_64;
 
-use scalar::{ConvRow, DepthwiseRow, Filters};
+use scalar::{ConvRow, Filters};
 
 use crate::ops::pool::{self, Columns, Seen};
 
@@ -29,7 +29,7 @@ fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
 }
 
 /// Adds the input row `y` to the accumulators of a dense layer.
-fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
+fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
     #[cfg(armv7m)]
     if armv7m::dense_row(filters, y, row, sums) {
         return;
@@ -53,12 +53,12 @@ pub(crate) trait Kernels<const IMAGES: usize>: Copy {
     fn conv_row(self, row: ConvRow<'_, [i16; IMAGES]>, out: &mut [[i16; IMAGES]]);
 
     /// One output row of a depthwise convolution, `[columns, channels]`.
-    fn depthwise_row(self, row: DepthwiseRow<'_, [i16; IMAGES]>, out: &mut [[i16; IMAGES]]);
+    fn depthwise_row(self, row: ConvRow<'_, [i16; IMAGES]>, out: &mut [[i16; IMAGES]]);
 
     /// Adds the input row `y` to the accumulators of a dense layer.
     fn dense_row(
         self,
-        filters: Filters<'_>,
+        filters: &Filters<'_>,
         y: usize,
         row: &[[i16; IMAGES]],
         sums: &mut [[i32; IMAGES]],
@@ -112,28 +112,14 @@ impl Kernels<1> for OneImage {
     }
 
     fn conv_row(self, row: ConvRow<'_, [i16; 1]>, out: &mut [[i16; 1]]) {
-        let row = ConvRow {
-            filters: row.filters,
-            rows: row.rows.flatten(),
-            skipped_kernel_rows: row.skipped_kernel_rows,
-            step: row.step,
-            store: row.store,
-        };
-        conv_row(&row, out.as_flattened_mut());
+        conv_row(&row.flatten(), out.as_flattened_mut());
     }
 
-    fn depthwise_row(self, row: DepthwiseRow<'_, [i16; 1]>, out: &mut [[i16; 1]]) {
-        DepthwiseRow {
-            filters: row.filters,
-            rows: row.rows.flatten(),
-            skipped_kernel_rows: row.skipped_kernel_rows,
-            step: row.step,
-            store: row.store,
-        }
-        .run(out.as_flattened_mut());
+    fn depthwise_row(self, row: ConvRow<'_, [i16; 1]>, out: &mut [[i16; 1]]) {
+        row.flatten().run_depthwise(out.as_flattened_mut());
     }
 
-    fn dense_row(self, filters: Filters<'_>, y: usize, row: &[[i16; 1]], sums: &mut [[i32; 1]]) {
+    fn dense_row(self, filters: &Filters<'_>, y: usize, row: &[[i16; 1]], sums: &mut [[i32; 1]]) {
         dense_row(filters, y, row.as_flattened(), sums.as_flattened_mut());
     }
 }

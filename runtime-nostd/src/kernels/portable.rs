@@ -19,7 +19,7 @@ pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
 }
 
 /// Adds the input row `y` to the sums of a dense layer.
-pub(crate) fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
+pub(crate) fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
     let pairs = filters.packing.stored_row() / 2;
     for (sums, (_, weights)) in sums.chunks_mut(GROUP).zip(groups(filters)) {
         let row_words = pairs * sums.len();
@@ -35,7 +35,7 @@ pub(crate) fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut 
 }
 
 /// Biases and weights of each group, a pair of weights in a word.
-fn groups<'a>(filters: Filters<'a>) -> impl Iterator<Item = (&'a [i32], &'a [i32])> {
+fn groups<'a>(filters: &Filters<'a>) -> impl Iterator<Item = (&'a [i32], &'a [i32])> {
     // Parameters lie at whole words: nothing is before the first one.
     let (_, words, _) = bytemuck::pod_align_to(filters.weights);
     let filter_words = filters.packing.rows * filters.packing.stored_row() / 2;

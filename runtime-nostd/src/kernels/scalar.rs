@@ -80,10 +80,10 @@ pub(crate) fn store_pixels<const IMAGES: usize>(
     }
 }
 
-/// One output row of a convolution.
+/// One output row of a convolution, ordinary or depthwise.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConvRow<'a, E = i16> {
-    pub(crate) filters: Filters<'a>,
+    pub(crate) filters: &'a Filters<'a>,
     /// The rows under the window that lie inside the map.
     pub(crate) rows: Rows<'a, E>,
     /// Kernel rows above the map, which contribute nothing.
@@ -91,6 +91,19 @@ pub(crate) struct ConvRow<'a, E = i16> {
     /// Elements from one output column's window to the next: `stride_w * in_channels`.
     pub(crate) step: usize,
     pub(crate) store: Requantize,
+}
+
+impl<'a> ConvRow<'a, [i16; 1]> {
+    /// The row of one image alone.
+    pub(crate) fn flatten(self) -> ConvRow<'a> {
+        ConvRow {
+            filters: self.filters,
+            rows: self.rows.flatten(),
+            skipped_kernel_rows: self.skipped_kernel_rows,
+            step: self.step,
+            store: self.store,
+        }
+    }
 }
 
 impl ConvRow<'_> {
@@ -125,35 +138,28 @@ impl ConvRow<'_> {
     }
 }
 
-/// One output row of a depthwise convolution.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct DepthwiseRow<'a, E = i16> {
-    pub(crate) filters: Filters<'a>,
-    /// The rows under the window that lie inside the map.
-    pub(crate) rows: Rows<'a, E>,
-    /// Kernel rows above the map, which contribute nothing.
-    pub(crate) skipped_kernel_rows: usize,
-    /// Elements from one output column's window to the next: `stride_w * channels`.
-    pub(crate) step: usize,
-    pub(crate) store: Requantize,
-}
-
-impl DepthwiseRow<'_> {
-    /// Computes the row into `out`, `[columns, channels]`.
-    pub(crate) fn run(self, out: &mut [i16]) {
+impl ConvRow<'_> {
+    /// Computes the row of a depthwise convolution into `out`, `[columns, channels]`.
+    pub(crate) fn run_depthwise(self, out: &mut [i16]) {
         for (group, (bias, weights)) in self.filters.groups().enumerate() {
             match *bias {
-                [b0, b1, b2, b3] => self.group([b0, b1, b2, b3], weights, group, out),
-                [b0, b1, b2] => self.group([b0, b1, b2], weights, group, out),
-                [b0, b1] => self.group([b0, b1], weights, group, out),
-                [b0] => self.group([b0], weights, group, out),
+                [b0, b1, b2, b3] => self.depthwise_group([b0, b1, b2, b3], weights, group, out),
+                [b0, b1, b2] => self.depthwise_group([b0, b1, b2], weights, group, out),
+                [b0, b1] => self.depthwise_group([b0, b1], weights, group, out),
+                [b0] => self.depthwise_group([b0], weights, group, out),
                 _ => {}
             }
         }
     }
 
     /// All columns of one group of `N` channels.
-    fn group<const N: usize>(self, bias: [i32; N], weights: &[i16], group: usize, out: &mut [i16]) {
+    fn depthwise_group<const N: usize>(
+        self,
+        bias: [i32; N],
+        weights: &[i16],
+        group: usize,
+        out: &mut [i16],
+    ) {
         let row_weights = self.filters.packing.stored_row() * N;
         let weights = weights.get(self.skipped_kernel_rows * row_weights..);
         let channels = self.filters.packing.filters.max(1);
@@ -184,7 +190,7 @@ impl DepthwiseRow<'_> {
 }
 
 /// Adds the input row `y` to the accumulators of a dense layer.
-pub(crate) fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
+pub(crate) fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
     let stored_row = filters.packing.stored_row();
     for (sums, (_, weights)) in sums.chunks_mut(GROUP).zip(filters.groups()) {
         let row_weights = stored_row * sums.len();

@@ -19,7 +19,7 @@ use core::arch::x86_64::*;
 use std::arch::is_x86_feature_detected;
 
 use super::Kernels;
-use super::scalar::{self, ConvRow, DepthwiseRow, Filters, Rows};
+use super::scalar::{self, ConvRow, Filters, Rows};
 use crate::blob::GROUP;
 use crate::q8_8::{Product, Requantize};
 
@@ -118,13 +118,13 @@ impl Kernels<IMAGES> for SideBySide {
         }
     }
 
-    fn depthwise_row(self, row: DepthwiseRow<'_, Activation>, out: &mut [Activation]) {
+    fn depthwise_row(self, row: ConvRow<'_, Activation>, out: &mut [Activation]) {
         if let Some(depthwise) = Depthwise::new(row, out) {
             self.run(depthwise, row.filters.product);
         }
     }
 
-    fn dense_row(self, filters: Filters<'_>, y: usize, row: &[Activation], sums: &mut [Sum]) {
+    fn dense_row(self, filters: &Filters<'_>, y: usize, row: &[Activation], sums: &mut [Sum]) {
         if let Some(dense) = Dense::new(filters, y, row, sums) {
             self.run(dense, filters.product);
         }
@@ -487,7 +487,7 @@ fn row_starts(rows: Rows<'_, Activation>) -> impl Iterator<Item = usize> {
 }
 
 /// Whether bias and weights are as long as the packing says.
-fn is_complete(filters: Filters<'_>) -> bool {
+fn is_complete(filters: &Filters<'_>) -> bool {
     filters.bias.len() == filters.packing.filters
         && filters.weights.len() >= filters.packing.stored_weights()
 }
@@ -612,12 +612,12 @@ impl Kernel for Conv<'_, '_> {
 
 /// One output row of a depthwise convolution, with the lengths of [`Conv`].
 struct Depthwise<'a, 'o> {
-    row: DepthwiseRow<'a, Activation>,
+    row: ConvRow<'a, Activation>,
     out: &'o mut [Activation],
 }
 
 impl<'a, 'o> Depthwise<'a, 'o> {
-    fn new(row: DepthwiseRow<'a, Activation>, out: &'o mut [Activation]) -> Option<Self> {
+    fn new(row: ConvRow<'a, Activation>, out: &'o mut [Activation]) -> Option<Self> {
         let packing = row.filters.packing;
         let columns = out.len().checked_div(packing.filters)?;
         let reach = columns.checked_sub(1)? * row.step + packing.row_elements * packing.filters;
@@ -669,7 +669,7 @@ impl Kernel for Depthwise<'_, '_> {
 /// One input row of a dense layer: `row` and the packing's rows have `stored_row` elements, and
 /// there is one sum for each filter.
 struct Dense<'a, 's> {
-    filters: Filters<'a>,
+    filters: &'a Filters<'a>,
     y: usize,
     row: &'a [Activation],
     sums: &'s mut [Sum],
@@ -677,7 +677,7 @@ struct Dense<'a, 's> {
 
 impl<'a, 's> Dense<'a, 's> {
     fn new(
-        filters: Filters<'a>,
+        filters: &'a Filters<'a>,
         y: usize,
         row: &'a [Activation],
         sums: &'s mut [Sum],

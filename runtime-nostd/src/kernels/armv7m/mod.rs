@@ -76,7 +76,7 @@ fn conv_fits(row: &ConvRow<'_>, columns: usize, outputs: usize) -> bool {
 }
 
 /// Adds the input row `y` to the sums of a dense layer; false if the scalar kernel must do it.
-pub(crate) fn dense_row(filters: Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) -> bool {
+pub(crate) fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) -> bool {
     let packing = filters.packing;
     let pairs = packing.stored_row() / 2;
     let fits = !filters.product.is_rounded()
