@@ -5,6 +5,7 @@ use crate::geometry::Op;
 use crate::kernels::Kernels;
 use crate::kernels::scalar::ConvRow;
 use crate::model::{Layer, Parameters};
+use crate::ops::is_compiled;
 use crate::schedule::RowSpan;
 
 /// The output row of `layer` that reads `span` of the rows in `buffer`, the memory of `input`, into
@@ -29,7 +30,7 @@ pub(crate) fn row<const IMAGES: usize>(
         store: parameters.store,
     };
     match layer.op {
-        Op::Depthwise { .. } => kernels.depthwise_row(row, out),
+        Op::Depthwise { .. } if is_compiled(layer.op) => kernels.depthwise_row(row, out),
         _ => kernels.conv_row(row, out),
     }
 }
