@@ -1,5 +1,7 @@
 //! Watching inference: every row that a layer finishes, and when layers work.
 
+use fixed::types::I8F8;
+
 use crate::geometry::{Op, Shape};
 
 /// Is told what happens during inference. Methods left out cost nothing: inference is compiled once
@@ -37,4 +39,11 @@ pub struct Row<'r> {
     pub y: usize,
     /// The row, `[width, channels]`, raw Q8.8.
     pub activations: &'r [i16],
+}
+
+impl<'r> Row<'r> {
+    /// The activations as Q8.8 numbers, in place.
+    pub fn fixed(&self) -> &'r [I8F8] {
+        bytemuck::cast_slice(self.activations)
+    }
 }

@@ -31,8 +31,8 @@ fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
 /// Adds the input row `y` to the accumulators of a dense layer.
 fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
     #[cfg(armv7m)]
-    if armv7m::dense_row(filters, y, row, sums) {
-        return;
+    if !filters.product.is_rounded() {
+        return armv7m::dense_row(filters, y, row, sums);
     }
     #[cfg(not(any(armv7m, target_arch = "x86_64")))]
     if !filters.product.is_rounded() {

@@ -140,6 +140,7 @@ impl ConvRow<'_> {
 
 impl ConvRow<'_> {
     /// Computes the row of a depthwise convolution into `out`, `[columns, channels]`.
+    #[inline(never)]
     pub(crate) fn run_depthwise(self, out: &mut [i16]) {
         for (group, (bias, weights)) in self.filters.groups().enumerate() {
             match *bias {

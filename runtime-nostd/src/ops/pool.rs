@@ -61,7 +61,8 @@ pub(crate) fn max_row<const IMAGES: usize>(
     seen: Seen,
     out: &mut [[i16; IMAGES]],
 ) {
-    max_windows(columns, row, seen, out, 0..usize::MAX);
+    let all = out.len() / columns.channels.max(1);
+    max_windows(columns, row, seen, out, 0..all);
 }
 
 /// As [`max_row`], for some of the output columns.
@@ -72,8 +73,10 @@ pub(crate) fn max_windows<const IMAGES: usize>(
     out: &mut [[i16; IMAGES]],
     wanted: Range<usize>,
 ) {
-    let pixels = out.chunks_exact_mut(columns.channels.max(1)).enumerate();
-    for (x, pixel) in pixels.take(wanted.end).skip(wanted.start) {
+    let channels = columns.channels.max(1);
+    let elements = wanted.start * channels..wanted.end * channels;
+    let pixels = out.get_mut(elements).unwrap_or(&mut []);
+    for (x, pixel) in wanted.zip(pixels.chunks_exact_mut(channels)) {
         if seen == Seen::Nothing {
             pixel.fill([i16::MIN; IMAGES]);
         }

@@ -75,17 +75,17 @@ fn conv_fits(row: &ConvRow<'_>, columns: usize, outputs: usize) -> bool {
         && (rows.capacity - 1) * rows.row_elements + window_end <= rows.buffer.len()
 }
 
-/// Adds the input row `y` to the sums of a dense layer; false if the scalar kernel must do it.
-pub(crate) fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) -> bool {
+/// Adds the input row `y` to the sums of a dense layer of exact products; nothing if the lengths do
+/// not belong together, which those of a checked network do.
+pub(crate) fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
     let packing = filters.packing;
     let pairs = packing.stored_row() / 2;
-    let fits = !filters.product.is_rounded()
-        && y < packing.rows
+    let fits = y < packing.rows
         && row.len() >= pairs * 2
         && sums.len() == packing.filters
         && filters.weights.len() == packing.stored_weights();
     if !fits {
-        return false;
+        return;
     }
     for (group, sums) in sums.chunks_mut(GROUP).enumerate() {
         let before = (group * GROUP * packing.rows + y * sums.len()) * pairs * 2;
@@ -99,5 +99,4 @@ pub(crate) fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut
         // SAFETY: the lengths have been compared: `weights` has `pairs` pairs for each sum.
         unsafe { run(weights, row.as_ptr(), pairs, sums.as_mut_ptr()) };
     }
-    true
 }
