@@ -187,6 +187,7 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
     }
 
     /// Splits a layer's parameters off `words`; the rest comes second.
+    #[inline(never)]
     fn read_parameters(
         &self,
         index: usize,

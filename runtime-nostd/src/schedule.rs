@@ -128,7 +128,12 @@ impl Feed {
         } else {
             self.stride as usize
         };
-        let (output, kernel_row) = (padded / stride, padded % stride);
+        // Rows of a dense layer are all of the first window; small cores have no divider.
+        let (output, kernel_row) = if padded < stride {
+            (0, padded)
+        } else {
+            (padded / stride, padded % stride)
+        };
         if kernel_row < self.kernel as usize {
             Some(output)
         } else {

@@ -6,6 +6,7 @@ use super::scalar::{ConvRow, Filters};
 use crate::blob::GROUP;
 
 /// Computes a row of a convolution into `out`, `[columns, filters]`.
+#[inline(never)]
 pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
     for (index, (bias, weights)) in groups(row.filters).enumerate() {
         match *bias {
