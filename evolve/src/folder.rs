@@ -208,6 +208,15 @@ pub fn read_front(folder: &Path) -> Result<Vec<FrontLine>, FileError> {
     read_json_lines(&folder.join("front.jsonl"))
 }
 
+/// The JSON in the file at `path`, as a run has written it.
+///
+/// # Errors
+/// The file cannot be read, or says something else.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
+    let bytes = fs::read(path).map_err(|source| at(path, source))?;
+    serde_json::from_slice(&bytes).map_err(|error| at(path, error.into()))
+}
+
 fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FileError> {
     let text = fs::read_to_string(path).map_err(|source| at(path, source))?;
     text.lines()

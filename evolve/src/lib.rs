@@ -12,6 +12,7 @@ pub mod decode;
 pub mod describe;
 pub mod draft;
 pub mod evaluate;
+pub mod experiment;
 pub mod fitness;
 pub mod folder;
 pub mod front;

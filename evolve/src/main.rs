@@ -1,6 +1,7 @@
 //! The evolver's command line.
 
 use std::error::Error;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
@@ -10,10 +11,11 @@ use clap::Parser as _;
 use evolve::baseline::{self, LayerList};
 use evolve::contact_sheet::{contact_sheet, samples};
 use evolve::describe::Description;
+use evolve::experiment::{Experiment, conduct, describe, run_folders};
 use evolve::folder::{FrontLine, read_front};
 use evolve::history::History;
 use evolve::options::{
-    Arguments, BaselineOptions, Command, DataOptions, MachineOptions, RunOptions,
+    Arguments, BaselineOptions, Command, DataOptions, ExperimentOptions, MachineOptions, RunOptions,
 };
 use evolve::report::{write_comparison, write_report};
 use evolve::results::{PolishedLine, Report};
@@ -40,10 +42,11 @@ fn main() -> ExitCode {
             machine,
         }) => resume(&folder, generations, &machine),
         Some(Command::Baseline(options)) => train_baseline(options),
-        Some(Command::Data(options)) => describe(&options),
+        Some(Command::Data(options)) => describe_data(&options),
         Some(Command::Front { folder }) => front(&folder),
         Some(Command::Report { folder, output }) => report(&folder, output),
         Some(Command::Compare { folders, output }) => compare(&folders, &output),
+        Some(Command::Experiment(options)) => experiment(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,11 +96,8 @@ fn work(
     machine: &MachineOptions,
     run: impl FnOnce(&Session<'_, Lanes>) -> Result<(Report, Duration), RunError>,
 ) -> Result<(), Box<dyn Error>> {
-    let threads = machine.threads.map_or(0, usize::from);
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build_global()?;
-    exit_on_signals(folder)?;
+    train_on(machine.threads)?;
+    exit_on_signals(format!("evolve resume {}", folder.display()))?;
     let terminal = Terminal::default();
     let session = Session {
         backend: &Lanes::detect(),
@@ -111,13 +111,19 @@ fn work(
     Ok(())
 }
 
-/// Has Ctrl-C and termination end the process between two writes. The generation that is being
-/// trained is lost, whose result would be the same again.
-fn exit_on_signals(folder: &Path) -> Result<(), ctrlc::Error> {
-    let folder = folder.to_owned();
+/// Candidates that are trained at the same time; one per core if nothing is said.
+fn train_on(threads: Option<NonZeroUsize>) -> Result<(), rayon::ThreadPoolBuildError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.map_or(0, usize::from))
+        .build_global()
+}
+
+/// Has Ctrl-C and termination end the process between two writes, and say how to go on. The
+/// generation that is being trained is lost, whose result would be the same again.
+fn exit_on_signals(how_to_go_on: String) -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(move || {
         let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-        eprintln!("\nstopped; to go on: evolve resume {}", folder.display());
+        eprintln!("\nstopped; to go on: {how_to_go_on}");
         std::process::exit(INTERRUPTED);
     })
 }
@@ -156,7 +162,7 @@ fn train_baseline(options: BaselineOptions) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn describe(options: &DataOptions) -> Result<(), Box<dyn Error>> {
+fn describe_data(options: &DataOptions) -> Result<(), Box<dyn Error>> {
     let terminal = Terminal::default();
     let dataset = Dataset::load_or_bundled(options.folder.as_deref(), &options.images, &terminal)?;
     drop(terminal);
@@ -214,10 +220,40 @@ fn report(folder: &Path, output: Option<PathBuf>) -> Result<(), Box<dyn Error>> 
 }
 
 fn compare(folders: &[PathBuf], path: &Path) -> Result<(), Box<dyn Error>> {
-    let csv = write_comparison(folders, path)?;
-    println!("{}", path.display());
-    println!("{}", csv.display());
+    for written in write_comparison(folders, path)? {
+        println!("{}", written.display());
+    }
     Ok(())
+}
+
+fn experiment(options: &ExperimentOptions) -> Result<(), Box<dyn Error>> {
+    let ExperimentOptions {
+        name,
+        data,
+        output,
+        scale,
+        threads,
+    } = options;
+    let experiment = Experiment::named(name)?;
+    let folder = experiment.folder(output, *scale);
+    train_on(*threads)?;
+    exit_on_signals("the same command again".into())?;
+    let terminal = Terminal::default();
+    let session = Session {
+        backend: &Lanes::detect(),
+        observer: &terminal,
+        writing: &WRITING,
+        budget: None,
+    };
+    let outcomes = conduct(&experiment, *scale, data, &folder, &session)?;
+    drop(terminal);
+    let text = describe(&experiment, *scale, &outcomes, rayon::current_num_threads());
+    let path = folder.join("result.md");
+    write(&path, text.as_bytes())?;
+    print!("{text}");
+    println!("{}", path.display());
+    let folders = run_folders(&experiment, *scale, &folder);
+    compare(&folders, &folder.join("comparison.html"))
 }
 
 /// The first of `runs/001`, `runs/002`, … that does not exist.
@@ -300,8 +336,11 @@ fn print_report(report: &Report, time: Duration, path: &Path) {
     println!();
     print_polished(&report.polished, path);
     println!(
-        "{} networks on the Pareto front: evolve front {folder}",
-        report.front
+        "{} on the Pareto front: evolve front {folder}",
+        match report.front {
+            1 => "1 network".to_owned(),
+            count => format!("{count} networks"),
+        }
     );
     println!("next, to run it on an emulated Cortex-M4:");
     println!("  cargo run --release -p exporter -- export {folder}/winner.network \\");

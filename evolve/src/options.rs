@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand};
 use exporter::dataset::ImageOptions;
 
 use crate::config::Config;
+use crate::experiment::{self, Scale};
 use crate::split::SplitKind;
-use values::{FlipOption, SplitOption, parse_minutes};
+use values::{FlipOption, SplitOption, parse_minutes, parse_scale};
 
 mod file;
 mod run;
@@ -84,6 +85,9 @@ pub enum Command {
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Repeat an experiment of the paper, or go on with it: all its runs, then a comparison as text,
+    /// picture and CSV.
+    Experiment(ExperimentOptions),
     /// Overlay several runs: means and spreads of those that differ in their seed only, in one HTML
     /// file, and as CSV beside it.
     Compare {
@@ -134,6 +138,26 @@ impl DataOptions {
     pub fn split(&self) -> SplitKind {
         self.split.map_or(SplitKind::Paper, SplitKind::from)
     }
+}
+
+/// Which experiment, and how much of it.
+#[derive(Clone, Debug, Args)]
+pub struct ExperimentOptions {
+    /// The experiment.
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(experiment::names()))]
+    pub name: String,
+    /// Folder of the experiment's data set: IDX (MNIST) or CIFAR-10 binary files.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder for the folders of experiments.
+    #[arg(long, short, value_name = "DIR", default_value = "experiments")]
+    pub output: PathBuf,
+    /// The share of the protocol's seeds and generations, for a quick look.
+    #[arg(long, value_name = "SHARE", default_value = "1", value_parser = parse_scale)]
+    pub scale: Scale,
+    /// Candidates trained at the same time [default: one per core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<std::num::NonZeroUsize>,
 }
 
 /// Options of a baseline's training.

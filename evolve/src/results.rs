@@ -68,6 +68,13 @@ pub struct Report {
     pub polished: Vec<PolishedLine>,
 }
 
+/// The contents of `timing.json`: the only result that the seed does not determine.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Wall time of all generations.
+    pub seconds: f64,
+}
+
 /// A network before and after its polish. Accuracies are 0 to 1, in the arithmetic of fitness.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PolishedLine {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::experiment::Scale;
 use crate::settings::Flip;
 use crate::split::SplitKind;
 
@@ -180,4 +181,11 @@ pub(super) fn parse_minutes(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(|minutes: f64| Duration::try_from_secs_f64(60.0 * minutes).ok())
         .ok_or_else(|| format!("\"{text}\" is no number of minutes"))
+}
+
+pub(super) fn parse_scale(text: &str) -> Result<Scale, String> {
+    let share = text
+        .parse()
+        .map_err(|_| format!("\"{text}\" is no number"))?;
+    Scale::new(share).map_err(|error| error.to_string())
 }

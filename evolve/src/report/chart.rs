@@ -52,10 +52,19 @@ pub(super) enum Mark {
     Band,
 }
 
+/// Where a chart's legend is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Legend {
+    /// In the page.
+    Beside,
+    /// In the picture.
+    Inside,
+}
+
 impl Chart {
     /// The chart with its legend and a `caption`.
     pub(super) fn figure(&self, caption: &str) -> Markup {
-        let drawn = self.draw().expect("drawing into memory does not fail");
+        let drawn = self.drawn(Legend::Beside);
         html! {
             figure {
                 figcaption { (caption) }
@@ -71,9 +80,22 @@ impl Chart {
         }
     }
 
-    fn draw(&self) -> Result<String, DrawingAreaErrorKind<std::io::Error>> {
+    /// The chart as a picture of its own, with its legend.
+    pub(super) fn picture(&self) -> String {
+        self.drawn(Legend::Inside)
+    }
+
+    fn drawn(&self, legend: Legend) -> String {
+        self.draw(legend)
+            .expect("drawing into memory does not fail")
+    }
+
+    fn draw(&self, legend: Legend) -> Result<String, DrawingAreaErrorKind<std::io::Error>> {
         let mut picture = String::new();
         let root = SVGBackend::with_string(&mut picture, SIZE).into_drawing_area();
+        if legend == Legend::Inside {
+            root.fill(&Role::Paper.color())?;
+        }
         let mut chart = ChartBuilder::on(&root)
             .margin(8)
             .margin_right(16)
@@ -100,7 +122,11 @@ impl Chart {
                     chart.draw_series(points.map(|point| Circle::new(point, 3, style)))?;
                 }
                 Mark::Line => {
-                    chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
+                    let line = LineSeries::new(points, color.stroke_width(2));
+                    let drawn = chart.draw_series(line)?;
+                    drawn.label(&series.name).legend(move |(x, y)| {
+                        PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2))
+                    });
                 }
                 Mark::Front => {
                     let steps = steps(&series.points);
@@ -116,6 +142,14 @@ impl Chart {
                     chart.draw_series([area])?;
                 }
             }
+        }
+        if legend == Legend::Inside {
+            chart
+                .configure_series_labels()
+                .position(SeriesLabelPosition::LowerRight)
+                .label_font(FONT.into_font().color(&Role::Ink.color()))
+                .background_style(Role::Paper.color().mix(0.8))
+                .draw()?;
         }
         root.present()?;
         drop(chart);

@@ -74,19 +74,21 @@ struct Statistic {
     max: f64,
 }
 
-/// Compares the runs in `folders`, finished or not: writes a page to `path`, and the values that
-/// are drawn in it as CSV beside it. Returns the CSV file's path.
+/// Compares the runs in `folders`, finished or not: writes a page to `path`, and beside it the values
+/// that are drawn as CSV, and the course of the accuracy as an SVG picture. Returns the three paths.
 ///
 /// # Errors
 /// A folder has no run with a generation, or a file cannot be written.
-pub fn write_comparison(folders: &[PathBuf], path: &Path) -> Result<PathBuf, ReportError> {
+pub fn write_comparison(folders: &[PathBuf], path: &Path) -> Result<[PathBuf; 3], ReportError> {
     let runs = folders.iter().map(|folder| Course::read(folder));
     let runs: Vec<Course> = runs.collect::<Result<_, _>>()?;
     let groups = groups(&runs);
-    let csv = path.with_extension("csv");
-    write_file(&csv, values(&groups).as_bytes())?;
+    let (csv, svg) = (path.with_extension("csv"), path.with_extension("svg"));
     write_file(path, comparison(&groups).into_string().as_bytes())?;
-    Ok(csv)
+    write_file(&csv, values(&groups).as_bytes())?;
+    let [accuracy, ..] = QUANTITIES;
+    write_file(&svg, chart(&groups, accuracy).picture().as_bytes())?;
+    Ok([path.to_owned(), csv, svg])
 }
 
 /// The groups in the order of their first runs.
@@ -203,15 +205,15 @@ fn comparison(groups: &[Group<'_>]) -> Markup {
 }
 
 fn charts(groups: &[Group<'_>]) -> Markup {
-    let longest = groups.iter().map(Group::generations).max().unwrap_or(1);
     html! {
         div.charts {
-            @for quantity in QUANTITIES { (chart(groups, quantity, longest)) }
+            @for quantity in QUANTITIES { (chart(groups, quantity).figure(quantity.caption)) }
         }
     }
 }
 
-fn chart(groups: &[Group<'_>], quantity: Quantity, longest: usize) -> Markup {
+fn chart(groups: &[Group<'_>], quantity: Quantity) -> Chart {
+    let longest = groups.iter().map(Group::generations).max().unwrap_or(1);
     let courses: Vec<_> = groups.iter().map(|group| group.course(quantity)).collect();
     let values = courses.iter().flatten();
     let values = values.flat_map(|(_, statistic)| [statistic.min, statistic.max]);
@@ -239,12 +241,11 @@ fn chart(groups: &[Group<'_>], quantity: Quantity, longest: usize) -> Markup {
                 .collect(),
         });
     }
-    let chart = Chart {
+    Chart {
         x: Axis::generations(longest as u32 - 1),
         y: (quantity.axis)(quantity.title, values.collect()),
         series: bands.into_iter().chain(lines).collect(),
-    };
-    chart.figure(quantity.caption)
+    }
 }
 
 fn group_table(groups: &[Group<'_>]) -> Markup {

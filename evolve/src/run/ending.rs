@@ -20,7 +20,7 @@ use crate::evaluate::{Arithmetic, count_correct};
 use crate::history::Event;
 use crate::polish::{Course, Polished};
 use crate::population::{Member, Population, Rejection};
-use crate::results::{PolishedLine, Report};
+use crate::results::{PolishedLine, Report, Timing};
 use crate::search::SearchError;
 use crate::train::{Backend, TrainError};
 
@@ -158,8 +158,8 @@ impl<B: Backend> Run<'_, B> {
             polished,
         };
         self.folder.put_json("report.json", &report)?;
-        let timing = serde_json::json!({ "seconds": self.progress.seconds });
-        self.folder.put_json("timing.json", &timing)?;
+        let seconds = self.progress.seconds;
+        self.folder.put_json("timing.json", &Timing { seconds })?;
         Ok((report, Duration::from_secs_f64(self.progress.seconds)))
     }
 
