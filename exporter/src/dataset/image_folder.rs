@@ -4,7 +4,7 @@ use std::path::Path;
 
 use self::cache::Cache;
 use self::decode_all::{Decoded, decode_all};
-use self::listing::Listing;
+use self::listing::{ImageFile, Listing};
 use self::options::ImageOptions;
 use super::folder::{Folder, Role};
 use super::{
@@ -18,6 +18,7 @@ mod listing;
 pub(super) mod options;
 #[cfg(test)]
 mod tests;
+
 /// Reads the data set in `folder`; `None` if it has no sub-folders.
 pub(super) fn load(
     folder: &Folder,
@@ -25,7 +26,7 @@ pub(super) fn load(
     observer: &dyn LoadObserver,
 ) -> Result<Option<Dataset>, DatasetError> {
     let root = &folder.path;
-    let Some(listing) = Listing::find(root)? else {
+    let Some(mut listing) = Listing::find(root)? else {
         return Ok(None);
     };
     let cache = Cache::of(root, &listing, options);
@@ -37,32 +38,21 @@ pub(super) fn load(
         Some(decoded) => decoded,
         None => decode_and_keep(root, &listing, options, cache, observer)?,
     };
+    listing.leave_out(skipped);
     let Listing {
         classes,
         files,
-        skipped: mut left_out,
+        skipped: left_out,
     } = listing;
-    let mut skipped = skipped.into_iter().peekable();
-    let (mut labels, mut part_of) = (Vec::new(), Vec::new());
-    for (index, file) in files.into_iter().enumerate() {
-        match skipped.next_if(|(skipped, _)| *skipped == index) {
-            Some((_, reason)) => left_out.push(Skipped {
-                path: file.path,
-                reason,
-            }),
-            None => {
-                labels.push(file.class);
-                part_of.push(usize::from(file.role == Role::Test));
-            }
-        }
-    }
-    left_out.sort();
     if options.strict && !left_out.is_empty() {
         return Err(DatasetError::Strict {
             path: root.clone(),
             files: SkippedFiles(left_out),
         });
     }
+    let labels = files.iter().map(|file| file.class).collect();
+    let is_test = |file: &ImageFile| usize::from(file.role == Role::Test);
+    let part_of: Vec<usize> = files.iter().map(is_test).collect();
     let [train, test] = Images::new(shape, pixels, labels).divide(&part_of);
     let dataset = Dataset {
         name: folder.name(),

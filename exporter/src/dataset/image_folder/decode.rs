@@ -117,6 +117,9 @@ fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder, SkipReason> {
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
+    if width == 0 || height == 0 {
+        return Err(SkipReason::Damaged("no pixels".to_owned()));
+    }
     if width > MAX_SIDE || height > MAX_SIDE || decoder.total_bytes() > MAX_BYTES {
         return Err(too_large(width, height));
     }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Metadata};
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -19,7 +20,7 @@ pub(super) struct Listing {
     /// The files of all classes: training files first, then class by class, then by path, so that
     /// the order depends on names only.
     pub(super) files: Vec<ImageFile>,
-    /// What is in a class's folder and no file.
+    /// What is no part of the data set.
     pub(super) skipped: Vec<Skipped>,
 }
 
@@ -68,6 +69,21 @@ impl Listing {
             walk.part(Role::Train, Path::new(""))?;
         }
         Ok(Some(listing))
+    }
+
+    /// Leaves files out, of which the indices ascend.
+    pub(super) fn leave_out(&mut self, files: Vec<(usize, SkipReason)>) {
+        let mut left_out = files.into_iter().peekable();
+        for (index, file) in mem::take(&mut self.files).into_iter().enumerate() {
+            match left_out.next_if(|(left_out, _)| *left_out == index) {
+                None => self.files.push(file),
+                Some((_, reason)) => self.skipped.push(Skipped {
+                    path: file.path,
+                    reason,
+                }),
+            }
+        }
+        self.skipped.sort();
     }
 }
 
