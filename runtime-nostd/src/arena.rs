@@ -152,7 +152,8 @@ impl<'s, const IMAGES: usize> Arena<'s, IMAGES> {
     /// The progress of `layers` layers, which all images share.
     pub(crate) fn progress(&mut self, layers: usize) -> &mut [Progress] {
         let words = self.words.get_mut(..layers).unwrap_or(&mut []);
-        let progress: &mut [Progress] = bytemuck::cast_slice_mut(words.as_flattened_mut());
+        let progress = bytemuck::try_cast_slice_mut(words.as_flattened_mut());
+        let progress: &mut [Progress] = progress.unwrap_or(&mut []);
         progress.get_mut(..layers).unwrap_or(&mut [])
     }
 
