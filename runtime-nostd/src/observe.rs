@@ -47,3 +47,22 @@ impl<'r> Row<'r> {
         bytemuck::cast_slice(self.activations)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_is_the_raw_value_over_256() {
+        let activations = [-32768, -1, 0, 384];
+        let row = Row {
+            layer: 0,
+            op: Op::Add { from: 0 },
+            shape: Shape::new(1, 4, 1),
+            y: 0,
+            activations: &activations,
+        };
+        let expected = [-128.0, -1.0 / 256.0, 0.0, 1.5].map(I8F8::from_num::<f64>);
+        assert_eq!(row.fixed(), expected);
+    }
+}
