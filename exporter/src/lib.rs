@@ -13,6 +13,7 @@ pub mod forward;
 pub mod inspect;
 pub mod module;
 pub mod network;
+pub mod onnx;
 pub mod quantize;
 pub mod sections;
 pub mod verify;

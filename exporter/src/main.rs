@@ -8,10 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use exporter::dataset::{Dataset, DatasetError, ImageOptions, LoadObserver, Notice};
 use exporter::diff_layers::Rows;
 use exporter::export::{Exported, export};
-use exporter::file::{read_network, write_atomically};
+use exporter::file::{read_network, write_atomically, write_network};
 use exporter::inspect::Inspection;
 use exporter::module::rust_module;
 use exporter::network::Network;
+use exporter::onnx::{Normalization, PixelRange, import_file};
 use exporter::sections::{append_golden, append_metadata};
 use exporter::verify::{Verification, verify};
 use exporter::write::Blob;
@@ -39,6 +40,8 @@ enum Command {
         /// The image's pixels as raw bytes, rows, columns, channels.
         image: PathBuf,
     },
+    /// Make a network of an ONNX model.
+    Import(Import),
     /// Print what a blob contains.
     Inspect {
         /// A blob (.q88).
@@ -110,6 +113,51 @@ impl LoadObserver for Warnings {
     }
 }
 
+#[derive(Debug, Args)]
+struct Import {
+    /// An ONNX model (.onnx) that classifies images.
+    model: PathBuf,
+    /// The network to write (.network).
+    #[arg(short, long, value_name = "NETWORK")]
+    output: PathBuf,
+    /// The mean that was subtracted from pixels in training, one for all channels or one for each,
+    /// in the units of --pixel-range [default: 0]. A model whose input is bytes normalizes them
+    /// itself.
+    #[arg(
+        long,
+        value_name = "MEAN,..",
+        value_delimiter = ',',
+        allow_hyphen_values = true
+    )]
+    mean: Vec<f64>,
+    /// The standard deviation that pixels were divided by, likewise [default: 1].
+    #[arg(long, value_name = "STD,..", value_delimiter = ',')]
+    std: Vec<f64>,
+    /// What the pixels 0 to 255 had become before.
+    #[arg(long, value_enum, default_value_t = PixelRangeOption::Unit)]
+    pixel_range: PixelRangeOption,
+    /// Names of the classes, in the order of the logits [default: those in the model, or numbers].
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    classes: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PixelRangeOption {
+    /// 0 to 1, as torchvision's ToTensor gives them.
+    Unit,
+    /// 0 to 255.
+    Byte,
+}
+
+impl From<PixelRangeOption> for PixelRange {
+    fn from(range: PixelRangeOption) -> Self {
+        match range {
+            PixelRangeOption::Unit => Self::Unit,
+            PixelRangeOption::Byte => Self::Byte,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ProductOption {
     /// Exact products, one rounding at the store.
@@ -141,6 +189,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Export(arguments) => run_export(&arguments),
         Command::DiffLayers { blob, dump, image } => run_diff_layers(&blob, &dump, &image),
+        Command::Import(arguments) => run_import(arguments),
         Command::Inspect { blob } => run_inspect(&blob),
         Command::Verify {
             blob,
@@ -239,6 +288,38 @@ fn run_diff_layers(path: &Path, dump: &Path, image: &Path) -> Result<(), Box<dyn
         }
         Some(difference) => Err(difference.to_string().into()),
     }
+}
+
+fn run_import(arguments: Import) -> Result<(), Box<dyn Error>> {
+    let normalization = Normalization {
+        range: arguments.pixel_range.into(),
+        mean: arguments.mean,
+        std: arguments.std,
+    };
+    let in_file = |error| format!("{}: {error}", arguments.model.display());
+    let imported = import_file(&arguments.model, &normalization).map_err(in_file)?;
+    let mut network = imported.network;
+    if !arguments.classes.is_empty() {
+        network.classes = arguments.classes;
+        network.check()?;
+    }
+    if imported.padding_error > 0.0 {
+        eprintln!(
+            "warning: the mean is not a whole pixel value, and the first layer pads: where it reads \
+             padding, its sums differ from the model's by up to {:.1e}",
+            imported.padding_error
+        );
+    }
+    write_network(&network, &arguments.output)?;
+    println!(
+        "{}: {} layers, reads {} with a 0 of {:?}, {} classes",
+        arguments.output.display(),
+        network.layers.len(),
+        network.input.shape,
+        network.input.zero,
+        network.classes.len()
+    );
+    Ok(())
 }
 
 fn run_inspect(path: &Path) -> Result<(), Box<dyn Error>> {
