@@ -12,7 +12,7 @@ use exporter::file::{read_network, write_atomically, write_network};
 use exporter::inspect::Inspection;
 use exporter::module::rust_module;
 use exporter::network::Network;
-use exporter::onnx::{Normalization, PixelRange, import_file};
+use exporter::onnx::{self, Normalization, PixelRange, import_file};
 use exporter::sections::{append_golden, append_metadata};
 use exporter::verify::{Verification, verify};
 use exporter::write::Blob;
@@ -39,6 +39,19 @@ enum Command {
         dump: PathBuf,
         /// The image's pixels as raw bytes, rows, columns, channels.
         image: PathBuf,
+    },
+    /// Write a network as an ONNX model.
+    ExportOnnx {
+        /// A trained network (.network).
+        network: PathBuf,
+        /// The model to write (.onnx). Its input is images of bytes, [batch, rows, columns,
+        /// channels].
+        #[arg(short, long, value_name = "MODEL")]
+        output: PathBuf,
+        /// Quantize, and compute the blob's logits bit for bit with 32-bit integers; exact products
+        /// only.
+        #[arg(long)]
+        integer: bool,
     },
     /// Make a network of an ONNX model.
     Import(Import),
@@ -143,7 +156,7 @@ struct Import {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum PixelRangeOption {
-    /// 0 to 1, as torchvision's ToTensor gives them.
+    /// 0 to 1, as torchvision's `ToTensor` gives them.
     Unit,
     /// 0 to 255.
     Byte,
@@ -189,6 +202,18 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
     match command {
         Command::Export(arguments) => run_export(&arguments),
         Command::DiffLayers { blob, dump, image } => run_diff_layers(&blob, &dump, &image),
+        Command::ExportOnnx {
+            network,
+            output,
+            integer,
+        } => {
+            let numbers = if integer {
+                Numbers::Integer
+            } else {
+                Numbers::Float
+            };
+            run_export_onnx(&network, &output, numbers)
+        }
         Command::Import(arguments) => run_import(arguments),
         Command::Inspect { blob } => run_inspect(&blob),
         Command::Verify {
@@ -288,6 +313,25 @@ fn run_diff_layers(path: &Path, dump: &Path, image: &Path) -> Result<(), Box<dyn
         }
         Some(difference) => Err(difference.to_string().into()),
     }
+}
+
+/// What a model computes with.
+#[derive(Clone, Copy, Debug)]
+enum Numbers {
+    Float,
+    Integer,
+}
+
+fn run_export_onnx(path: &Path, output: &Path, numbers: Numbers) -> Result<(), Box<dyn Error>> {
+    let network = read_network(path)?;
+    let in_file = |error: &dyn Error| format!("{}: {error}", path.display());
+    let model = match numbers {
+        Numbers::Float => onnx::export(&network).map_err(|error| in_file(&error))?,
+        Numbers::Integer => onnx::export_integer(&network).map_err(|error| in_file(&error))?,
+    };
+    write_file(output, &model)?;
+    println!("{}: {} bytes", output.display(), model.len());
+    Ok(())
 }
 
 fn run_import(arguments: Import) -> Result<(), Box<dyn Error>> {

@@ -6,9 +6,10 @@ use std::path::Path;
 use exporter::export::export;
 use exporter::forward::Forward;
 use exporter::network::Network;
-use exporter::onnx::{Imported, Normalization, import};
+use exporter::onnx::{self, Imported, Normalization, import};
 use exporter::verify::argmax;
 use proptest::prelude::*;
+use runtime_nostd::blob::crc32;
 use runtime_nostd::geometry::Op;
 use runtime_nostd::q8_8::Product;
 
@@ -157,6 +158,27 @@ fn nodes_become_as_few_layers_as_there_can_be() {
     let depthwise = |layer: &&exporter::network::Layer| matches!(layer.op, Op::Depthwise { .. });
     // Three of the model's own, and two for each of seven ReLU6.
     assert_eq!(mobilenet.layers.iter().filter(depthwise).count(), 3 + 2 * 7);
+}
+
+#[test]
+fn exported_models_come_back_bit_for_bit() {
+    for model in MODELS {
+        let network = model.imported().network;
+        let exported = onnx::export(&network).unwrap();
+        let again = import(&exported, &Normalization::default()).unwrap();
+        assert_eq!(again.network.layers, network.layers, "{}", model.name);
+        assert_eq!(again.network.input, network.input);
+    }
+}
+
+/// The export that `tests/onnx-peers` has seen give the blob's bits in ONNX Runtime.
+#[test]
+fn the_integer_export_is_the_one_that_was_compared() {
+    let crc = MODELS.map(|model| {
+        let network = model.imported().network;
+        crc32(&onnx::export_integer(&network).unwrap())
+    });
+    assert_eq!(crc, [2_747_177_399, 406_440_166, 3_240_068_704, 1_833_974_102]);
 }
 
 #[test]

@@ -74,7 +74,10 @@ fn dense_parameters(map: &Map, matrix: &Tensor, alpha: f32) -> Result<Parameters
         }
     };
     let neurons = matrix.floats()?.chunks_exact(features);
-    let position = positions(map.shape, map.order);
+    let position = match map.order {
+        Order::Chw => channels_first(map.shape),
+        Order::Hwc => (0..features).collect(),
+    };
     let weights = neurons.flat_map(|neuron| position.iter().map(move |&at| alpha * neuron[at]));
     Ok(Parameters {
         weights: weights.collect(),
@@ -83,15 +86,12 @@ fn dense_parameters(map: &Map, matrix: &Tensor, alpha: f32) -> Result<Parameters
     })
 }
 
-/// Where the model has each element of a map, whose order here is rows, columns, channels.
-fn positions(shape: Shape, order: Order) -> Vec<usize> {
+/// Where a channels-first map has each element of ours, whose order is rows, columns, channels.
+pub(super) fn channels_first(shape: Shape) -> Vec<usize> {
     let [h, w, c] = extents(shape);
-    match order {
-        Order::Hwc => (0..h * w * c).collect(),
-        Order::Chw => (0..h * w)
-            .flat_map(|pixel| (0..c).map(move |channel| channel * h * w + pixel))
-            .collect(),
-    }
+    (0..h * w)
+        .flat_map(|pixel| (0..c).map(move |channel| channel * h * w + pixel))
+        .collect()
 }
 
 fn add_bias(bias: &mut [f32], tensor: &Tensor, beta: f32) -> Result<(), Refusal> {

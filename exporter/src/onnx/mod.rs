@@ -5,6 +5,9 @@
 //! channels-last maps, and reads 8-bit pixels: so the importer puts the graph in line, reorders
 //! weights, and folds the normalization that the model was trained with into the first layer.
 //!
+//! [`export()`] writes a network in f32, [`export_integer`] the quantized network in 32-bit integers, which
+//! gives the device's bits in any runtime. Both read the device's images.
+//!
 //! [`Network`]: crate::network::Network
 
 mod arithmetic;
@@ -13,7 +16,10 @@ mod constants;
 mod conv;
 mod dense;
 mod error;
+mod export;
+mod graph;
 mod import;
+mod integer;
 mod interface;
 mod layout;
 mod node;
@@ -25,7 +31,9 @@ mod value;
 mod window;
 
 pub use error::{ImportError, NormalizationError, Refusal, SUPPORTED, TensorError};
+pub use export::export;
 pub use import::{Imported, import, import_file};
+pub use integer::export_integer;
 pub use normalize::{Normalization, PixelRange};
 pub use proto::MAX_FILE_BYTES;
 

@@ -11,6 +11,7 @@ use super::error::ImportError;
     clippy::doc_markdown,
     reason = "written by exporter/onnx-proto"
 )]
+#[rustfmt::skip]
 mod generated;
 
 pub(crate) use generated::*;
