@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use exporter::dataset::LoadObserver;
 use exporter::export::ExportError;
-use exporter::file::{FileError, read_network, to_bytes};
+use exporter::file::{FileError, to_bytes};
 use exporter::network::Network;
 use runtime_nostd::q8_8::Product;
 use thiserror::Error;
@@ -22,7 +22,7 @@ use crate::polish::Polished;
 use crate::population::{Member, Population, Record, RecordError, Rejection};
 use crate::results::{GenerationLine, Report};
 use crate::search::{Search, SearchError};
-use crate::seed::genome_of;
+use crate::seed::{SeedFileError, genome_of, read_seed};
 use crate::settings::{SettingOutOfRange, Settings};
 use crate::train::{Backend, TrainError};
 
@@ -64,9 +64,12 @@ pub enum RunError {
     /// The data.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A file in the run's folder, or the seed network.
+    /// A file in the run's folder.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The seed network.
+    #[error(transparent)]
+    Seed(#[from] SeedFileError),
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -145,7 +148,8 @@ impl<'a, B: Backend> Run<'a, B> {
     ) -> Result<Self, RunError> {
         config.settings.check()?;
         let data = Data::load(&config, session.observer)?;
-        let seed_network = config.seed_network.as_deref().map(read_network);
+        let seed_network = config.seed_network.as_deref();
+        let seed_network = seed_network.map(|path| read_seed(path, &data.space));
         let start = Start {
             config,
             images: data.checksum,

@@ -12,8 +12,10 @@ use crate::genome::{
 use crate::individual::{Birth, Individual, InvalidIndividual};
 use crate::space::{NotInSpace, SearchSpace};
 
+mod file;
 mod limits;
 
+pub use file::{SeedFileError, read_seed};
 pub use limits::within_limits;
 
 /// Why a network cannot seed an evolution.

@@ -149,6 +149,10 @@ struct Import {
     /// What the pixels 0 to 255 had become before.
     #[arg(long, value_enum, default_value_t = PixelRangeOption::Unit)]
     pixel_range: PixelRangeOption,
+    /// The pixel value that the network is to read as 0, one for all channels or one for each: that
+    /// of the data set that it is to seed an evolution on [default: the mean].
+    #[arg(long, value_name = "PIXEL,..", value_delimiter = ',')]
+    zero: Vec<u8>,
     /// Names of the classes, in the order of the logits [default: those in the model, or numbers].
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     classes: Vec<String>,
@@ -339,6 +343,7 @@ fn run_import(arguments: Import) -> Result<(), Box<dyn Error>> {
         range: arguments.pixel_range.into(),
         mean: arguments.mean,
         std: arguments.std,
+        zero: arguments.zero,
     };
     let in_file = |error| format!("{}: {error}", arguments.model.display());
     let imported = import_file(&arguments.model, &normalization).map_err(in_file)?;
@@ -349,8 +354,8 @@ fn run_import(arguments: Import) -> Result<(), Box<dyn Error>> {
     }
     if imported.padding_error > 0.0 {
         eprintln!(
-            "warning: the mean is not a whole pixel value, and the first layer pads: where it reads \
-             padding, its sums differ from the model's by up to {:.1e}",
+            "warning: the first layer pads, and the network's 0 is not exactly the model's: where it \
+             reads padding, its sums differ from the model's by up to {:.1e}",
             imported.padding_error
         );
     }

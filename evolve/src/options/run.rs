@@ -56,7 +56,8 @@ pub struct RunOptions {
     /// How fixed-point products are rounded [default: exact].
     #[arg(long, value_enum)]
     pub(super) product: Option<ProductOption>,
-    /// A trained network that the initial population consists of.
+    /// A trained network that the initial population consists of (.network, or .onnx for a model of
+    /// pixels of 0 to 1).
     #[arg(long, value_name = "NETWORK")]
     pub(super) seed_network: Option<PathBuf>,
 

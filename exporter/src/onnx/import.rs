@@ -28,7 +28,7 @@ pub struct Imported {
     /// otherwise by their numbers.
     pub network: Network,
     /// How much a sum of the first layer can differ from the model's at most where its window
-    /// reaches into the padding: 0 if that layer has none, or the mean is a whole pixel value.
+    /// reaches into the padding: 0 if that layer has none, or the network's 0 is the model's.
     pub padding_error: f64,
 }
 

@@ -37,7 +37,7 @@ pub(super) fn image_map(
     let channels = shape.channels.into();
     let affine = match element_type(image) {
         // Bytes are pixels; the model itself normalizes them.
-        DataType::Uint8 => Affine::identity(channels),
+        DataType::Uint8 => Affine::of_bytes(normalization, channels)?,
         _ => Affine::new(normalization, channels)?,
     };
     let map = Map {

@@ -23,6 +23,9 @@ pub struct Normalization {
     pub mean: Vec<f64>,
     /// One for all channels or one per channel; none is 1.
     pub std: Vec<f64>,
+    /// The pixel value that the network is to read as 0, one for all channels or one per channel, if
+    /// that is given by the data set that it is to be trained further on; none is the mean.
+    pub zero: Vec<u8>,
 }
 
 /// `scale * pixel + offset`, one of each per channel: what the model sees.
@@ -30,6 +33,8 @@ pub struct Normalization {
 pub(super) struct Affine {
     pub(super) scale: Vec<f64>,
     pub(super) offset: Vec<f64>,
+    /// What the network is to read as 0, if that is given.
+    zero: Option<Vec<u8>>,
 }
 
 /// What the first layer takes over from the normalization, one of each per channel: the model sees
@@ -42,12 +47,19 @@ pub(super) struct Takeover {
 }
 
 impl Affine {
-    /// That of a model that reads pixels as they are.
-    pub(super) fn identity(channels: usize) -> Self {
-        Self {
-            scale: vec![1.0; channels],
-            offset: vec![0.0; channels],
-        }
+    /// That of a model that reads bytes, and normalizes them itself.
+    pub(super) fn of_bytes(
+        normalization: &Normalization,
+        channels: usize,
+    ) -> Result<Self, NormalizationError> {
+        Self::new(
+            &Normalization {
+                range: PixelRange::Byte,
+                zero: normalization.zero.clone(),
+                ..Normalization::default()
+            },
+            channels,
+        )
     }
 
     /// That of a model that was trained on normalized pixels.
@@ -55,15 +67,24 @@ impl Affine {
         normalization: &Normalization,
         channels: usize,
     ) -> Result<Self, NormalizationError> {
-        let mean = per_channel("mean", &normalization.mean, 0.0, channels)?;
-        let std = per_channel("standard deviation", &normalization.std, 1.0, channels)?;
-        let range = match normalization.range {
+        let Normalization {
+            range,
+            mean,
+            std,
+            zero,
+        } = normalization;
+        let mean = per_channel("mean", mean, 0.0, channels)?;
+        let std = per_channel("standard deviation", std, 1.0, channels)?;
+        let range = match range {
             PixelRange::Unit => 255.0,
             PixelRange::Byte => 1.0,
         };
+        let given = !zero.is_empty();
+        let zero = per_channel("zero", zero, 0, channels)?;
         Ok(Self {
             scale: std.iter().map(|std| 1.0 / (range * std)).collect(),
             offset: mean.iter().zip(&std).map(|(m, s)| -m / s).collect(),
+            zero: given.then_some(zero),
         })
     }
 
@@ -75,12 +96,17 @@ impl Affine {
         }
     }
 
-    /// The nearest pixel value for the 0 of each channel, and what remains for the first layer.
+    /// The given pixel value for the 0 of each channel, or the nearest to the model's, and what
+    /// remains for the first layer.
     pub(super) fn takeover(&self) -> Result<Takeover, NormalizationError> {
         let channels = self.scale.iter().zip(&self.offset).enumerate();
         let zero = channels.map(|(channel, (scale, offset))| {
             let zero = -offset / scale;
-            if (0.0..=255.0).contains(&zero) {
+            if let Some(given) = &self.zero
+                && zero.is_finite()
+            {
+                Ok(given[channel])
+            } else if (0.0..=255.0).contains(&zero) {
                 Ok(zero.round() as u8)
             } else {
                 Err(NormalizationError::Zero { channel, zero })
@@ -136,12 +162,12 @@ impl Takeover {
     }
 }
 
-fn per_channel(
+fn per_channel<T: Copy>(
     what: &'static str,
-    values: &[f64],
-    absent: f64,
+    values: &[T],
+    absent: T,
     channels: usize,
-) -> Result<Vec<f64>, NormalizationError> {
+) -> Result<Vec<T>, NormalizationError> {
     match values {
         [] => Ok(vec![absent; channels]),
         [one] => Ok(vec![*one; channels]),
@@ -151,5 +177,58 @@ fn per_channel(
             found: values.len(),
             channels,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters() -> Parameters {
+        Parameters {
+            weights: vec![2.0, -3.0],
+            bias: vec![0.5],
+            norm: None,
+        }
+    }
+
+    /// The sum of one filter over one pixel of two channels.
+    fn sum(parameters: &Parameters, x: [f64; 2]) -> f64 {
+        let products = parameters.weights.iter().zip(x);
+        let products = products.map(|(&weight, x)| f64::from(weight) * x);
+        f64::from(parameters.bias[0]) + products.sum::<f64>()
+    }
+
+    #[test]
+    fn the_first_layer_sees_what_the_model_saw() {
+        let mut normalization = Normalization {
+            mean: vec![0.1307, 0.5],
+            std: vec![0.3081],
+            ..Normalization::default()
+        };
+        for (given, zero) in [(vec![], [33, 128]), (vec![9], [9, 9])] {
+            normalization.zero = given;
+            let takeover = Affine::new(&normalization, 2).unwrap().takeover().unwrap();
+            assert_eq!(takeover.zero, zero);
+            let mut folded = parameters();
+            assert!(takeover.fold(&mut folded, |_, weight| weight) > 0.0);
+            let pixel = [200u8, 17];
+            let model = [0, 1].map(|c| {
+                (f64::from(pixel[c]) / 255.0 - normalization.mean[c]) / normalization.std[0]
+            });
+            let ours = [0, 1].map(|c| (f64::from(pixel[c]) - f64::from(zero[c])) / 256.0);
+            let difference = sum(&parameters(), model) - sum(&folded, ours);
+            assert!(difference.abs() < 1e-5, "{difference}");
+        }
+    }
+
+    #[test]
+    fn a_mean_that_is_no_pixel_is_refused() {
+        let normalization = Normalization {
+            mean: vec![33.0],
+            ..Normalization::default()
+        };
+        let refused = Affine::new(&normalization, 1).unwrap().takeover();
+        assert!(matches!(refused, Err(NormalizationError::Zero { .. })));
     }
 }
