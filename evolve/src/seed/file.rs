@@ -22,7 +22,7 @@ pub enum SeedFileError {
         /// The file.
         path: PathBuf,
         /// The reason.
-        source: ImportError,
+        source: Box<ImportError>,
     },
     /// The data set's 0 is not the model's, and the model pads.
     #[error(
@@ -57,7 +57,7 @@ pub fn read_seed(path: &Path, space: &SearchSpace) -> Result<Network, SeedFileEr
         padding_error,
     } = import_file(&path(), &normalization).map_err(|source| SeedFileError::Onnx {
         path: path(),
-        source,
+        source: Box::new(source),
     })?;
     if padding_error > 0.0 {
         return Err(SeedFileError::Padding {
