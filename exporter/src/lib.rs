@@ -15,6 +15,7 @@ pub mod module;
 pub mod network;
 pub mod onnx;
 pub mod quantize;
+pub mod ranges;
 pub mod sections;
 pub mod verify;
 pub mod write;

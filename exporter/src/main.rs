@@ -13,6 +13,7 @@ use exporter::inspect::Inspection;
 use exporter::module::rust_module;
 use exporter::network::Network;
 use exporter::onnx::{self, Normalization, PixelRange, import_file};
+use exporter::ranges::Ranges;
 use exporter::sections::{append_golden, append_metadata};
 use exporter::verify::{Verification, verify};
 use exporter::write::Blob;
@@ -403,15 +404,8 @@ fn run_verify(path: &Path, network: &Path, data: &DataOptions) -> Result<(), Box
     println!("fixed point {:6.2} % correct", percent(correct_fixed));
     println!("agreement   {:6.2} %", percent(agreeing));
     println!("largest difference of a logit: {largest_difference:.4}");
-    for (layer, stores) in stores.iter().enumerate().filter(|(_, s)| s.saturated > 0) {
-        println!(
-            "layer {layer}: {} of {} activations saturated",
-            stores.saturated, stores.activations
-        );
-    }
-    if stores.iter().all(|stores| stores.saturated == 0) {
-        println!("no activation saturated");
-    }
+    let stores = &stores;
+    print!("{}", Ranges { model: &model, stores });
     Ok(())
 }
 

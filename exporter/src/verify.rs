@@ -1,12 +1,13 @@
 //! Float against fixed point, image by image.
 
-use runtime_nostd::{InferError, Model, Observer, Row};
+use runtime_nostd::{InferError, Model};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::dataset::Images;
 use crate::forward::Forward;
 use crate::network::{Network, NetworkError};
+use crate::ranges::{Histogram, Stores};
 
 /// What a comparison over a set of images found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -21,31 +22,8 @@ pub struct Verification {
     pub agreeing: usize,
     /// Greatest difference between a logit in f32 and in fixed point.
     pub largest_difference: f64,
-    /// One entry for each layer but the last, which stores nothing.
-    pub stores: Vec<Stores>,
-}
-
-/// What a layer stored, over all images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Stores {
-    /// Activations stored.
-    pub activations: u64,
-    /// Those at an end of Q8.8's range, which were, or might as well have been, saturated.
-    pub saturated: u64,
-}
-
-/// Counts what every layer stores.
-struct StoreCounter<'c>(&'c mut [Stores]);
-
-impl Observer for StoreCounter<'_> {
-    fn row(&mut self, row: Row<'_>) {
-        if let Some(stores) = self.0.get_mut(row.layer) {
-            stores.activations += row.activations.len() as u64;
-            let ends = [i16::MIN, i16::MAX];
-            let saturated = row.activations.iter().filter(|raw| ends.contains(raw));
-            stores.saturated += saturated.count() as u64;
-        }
-    }
+    /// The activations of each layer but the last, which stores none.
+    pub stores: Vec<Histogram>,
 }
 
 /// Why a comparison is impossible.
@@ -116,15 +94,12 @@ pub fn verify(
         return Err(VerifyError::NoImages);
     }
     let mut scratch = vec![0; model.arena_bytes() / 4];
-    let mut found = Verification {
-        stores: vec![Stores::default(); model.layers().len().saturating_sub(1)],
-        ..Verification::default()
-    };
+    let mut found = Verification::default();
+    let mut stores = Stores::new(model);
     for index in 0..images.len() {
         let logits_f32 = forward.logits(images.pixels(index));
         let pixels = images.pixels(index);
-        let logits =
-            model.infer_with(&mut scratch, pixels, &mut StoreCounter(&mut found.stores))?;
+        let logits = model.infer_with(&mut scratch, pixels, &mut stores)?;
         let class_f32 = argmax(&logits_f32);
         found.images += 1;
         found.correct_f32 += usize::from(class_f32 == images.label(index));
@@ -136,6 +111,7 @@ pub fn verify(
             found.largest_difference = found.largest_difference.max(difference);
         }
     }
+    found.stores = stores.into_histograms();
     Ok(found)
 }
 
@@ -191,20 +167,18 @@ mod tests {
             let blob = export(&network, Product::Exact).unwrap().blob;
             verify(&blob.model().unwrap(), &network, &images).unwrap()
         };
-        let stores = |saturated| {
-            vec![Stores {
-                activations: 3,
-                saturated,
-            }]
+        let counts = |found: &Verification| -> Vec<(u64, u64)> {
+            let stores = found.stores.iter();
+            stores.map(|s| (s.total(), s.saturated())).collect()
         };
         let inside = verified(0.0);
         let correct = (inside.correct_f32, inside.correct_fixed, inside.agreeing);
         assert_eq!(correct, (2, 2, 3));
-        assert_eq!(inside.stores, stores(0));
+        assert_eq!(counts(&inside), [(3, 0)]);
         assert!(inside.largest_difference < 1.0 / 256.0);
         // 128 / 256 and 255 / 256 more than 127.5 are beyond Q8.8's 127.996.
         let beyond = verified(127.5);
-        assert_eq!(beyond.stores, stores(2));
+        assert_eq!(counts(&beyond), [(3, 2)]);
         assert!((beyond.largest_difference - 0.5).abs() < 0.01);
     }
 }

@@ -80,6 +80,11 @@ fn export_inspect_verify() {
 
     let comparison = printed(&["verify", text(&blob), NETWORK]);
     assert!(comparison.contains("1000 test images"), "{comparison}");
+    assert!(comparison.contains("no activation saturated"), "{comparison}");
+    assert!(
+        comparison.contains("conv          activations"),
+        "{comparison}"
+    );
 }
 
 #[test]
