@@ -1,7 +1,8 @@
 //! From a trained f32 network to the blob that `runtime-nostd` executes.
 //!
 //! A [`network::Network`] is folded ([`fold`]), quantized ([`quantize`]) and written ([`mod@write`]); the
-//! writer has the runtime itself parse what it wrote. [`export`] does all three.
+//! writer has the runtime itself parse what it wrote. [`export`] does all three, and can scale channels
+//! ([`scale`]) where that makes the error at the logits less ([`rescale`]).
 
 pub mod cuts;
 pub mod dataset;
@@ -13,9 +14,12 @@ pub mod forward;
 pub mod inspect;
 pub mod module;
 pub mod network;
+mod noise;
 pub mod onnx;
 pub mod quantize;
 pub mod ranges;
+pub mod rescale;
+pub mod scale;
 pub mod sections;
 pub mod verify;
 pub mod write;

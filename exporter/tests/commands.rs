@@ -80,11 +80,26 @@ fn export_inspect_verify() {
 
     let comparison = printed(&["verify", text(&blob), NETWORK]);
     assert!(comparison.contains("1000 test images"), "{comparison}");
-    assert!(comparison.contains("no activation saturated"), "{comparison}");
+    assert!(
+        comparison.contains("no activation saturated"),
+        "{comparison}"
+    );
     assert!(
         comparison.contains("conv          activations"),
         "{comparison}"
     );
+}
+
+#[test]
+fn rescaling_says_what_it_did() {
+    let (folder, plain) = exported();
+    let blob = folder.path().join("rescaled.q88");
+    let said = printed(&["export", NETWORK, "--rescale", "-o", text(&blob)]);
+    assert!(said.contains("256 images"), "{said}");
+    assert!(said.contains("layer 1: 6 of 6 filters scaled by"), "{said}");
+    let bytes = |path: &Path| fs::read(path).expect("a blob");
+    assert_ne!(bytes(&blob), bytes(&plain));
+    assert_eq!(bytes(&blob).len(), bytes(&plain).len());
 }
 
 #[test]

@@ -178,7 +178,10 @@ fn the_integer_export_is_the_one_that_was_compared() {
         let network = model.imported().network;
         crc32(&onnx::export_integer(&network).unwrap())
     });
-    assert_eq!(crc, [2_747_177_399, 406_440_166, 3_240_068_704, 1_833_974_102]);
+    assert_eq!(
+        crc,
+        [2_747_177_399, 406_440_166, 3_240_068_704, 1_833_974_102]
+    );
 }
 
 #[test]
