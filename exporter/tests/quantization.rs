@@ -9,30 +9,16 @@ use exporter::scale::Scales;
 use exporter::verify::verify;
 use exporter::write::WriteError;
 use proptest::prelude::*;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng;
 use runtime_nostd::geometry::{Activation, Op, Shape, Window};
 use runtime_nostd::q8_8::Product;
-
-/// SplitMix64: numbers that look random.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// -1 to 1.
-    fn signed(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
-}
 
 /// Builds a network layer by layer.
 struct Builder {
     network: Network,
-    numbers: Numbers,
+    numbers: ChaCha8Rng,
     shape: Shape,
 }
 
@@ -48,7 +34,7 @@ impl Builder {
                 classes: Vec::new(),
                 provenance: String::new(),
             },
-            numbers: Numbers(1),
+            numbers: ChaCha8Rng::seed_from_u64(1),
             shape,
         }
     }
@@ -64,7 +50,7 @@ impl Builder {
         let channels = usize::from(self.shape.channels);
         let weights = (0..filters * fan_in).map(|position| {
             let (filter, channel) = (position / fan_in, position % fan_in % channels);
-            size(filter, channel) * self.numbers.signed()
+            size(filter, channel) * self.numbers.random_range(-1.0..1.0)
         });
         let parameters = Parameters {
             weights: weights.collect(),
@@ -124,9 +110,9 @@ const IMAGE: Shape = Shape::new(8, 8, 1);
 
 /// 64 images to choose scales by, and 64 others to see what they are worth.
 fn images(shape: Shape, contrast: f32) -> [Images; 2] {
-    let mut numbers = Numbers(2);
+    let mut numbers = ChaCha8Rng::seed_from_u64(2);
     [(); 2].map(|()| {
-        let pixel = |_| (128.0 + 127.0 * contrast * numbers.signed()) as u8;
+        let pixel = |_| (128.0 + 127.0 * contrast * numbers.random_range(-1.0..1.0)) as u8;
         let pixels = (0..64 * shape.elements()).map(pixel).collect();
         Images::new(shape, pixels, vec![0; 64])
     })
@@ -343,10 +329,10 @@ proptest! {
     #[test]
     fn scales_do_not_change_the_function(seed: u64) {
         let network = of_all_operations();
-        let mut numbers = Numbers(seed);
+        let mut numbers = ChaCha8Rng::seed_from_u64(seed);
         let mut scales = Scales::identity(&network).unwrap();
         for set in scales.sets() {
-            let exponents = [(); 6].map(|()| (numbers.next() % 21) as i8 - 10);
+            let exponents = [(); 6].map(|()| numbers.random_range(-10..=10));
             scales.assign(set, exponents);
         }
         let scaled = scales.apply(&network);
