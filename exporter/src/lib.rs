@@ -4,8 +4,11 @@
 //! writer has the runtime itself parse what it wrote. [`export`] does all three, and can scale channels
 //! ([`scale`]) where that makes the error at the logits less ([`rescale`]).
 
+pub mod agreement;
+pub mod confusion;
 pub mod cuts;
 pub mod dataset;
+pub mod device;
 pub mod diff_layers;
 pub mod export;
 pub mod file;

@@ -24,6 +24,11 @@ pub struct Verification {
     pub largest_difference: f64,
     /// The activations of each layer but the last, which stores none.
     pub stores: Vec<Histogram>,
+    /// Images by label and by the class that the blob gives them, `[classes, classes]`.
+    pub confusion: Vec<Vec<usize>>,
+    /// The blob's raw logits, `[images, classes]`.
+    #[serde(skip)]
+    pub logits: Vec<i32>,
 }
 
 /// Why a comparison is impossible.
@@ -57,6 +62,18 @@ pub enum VerifyError {
         /// Input shape of the network.
         network: String,
     },
+    /// An image is of a class that the network does not know.
+    #[error(
+        "image {image} has label {label}, the network knows {classes} classes: give the data set it was made for"
+    )]
+    Label {
+        /// Number of the image.
+        image: usize,
+        /// Its class.
+        label: usize,
+        /// Classes of the network.
+        classes: usize,
+    },
     /// Nothing to compare.
     #[error("the data set has no images to compare with")]
     NoImages,
@@ -65,7 +82,7 @@ pub enum VerifyError {
     Infer(#[from] InferError),
 }
 
-/// Classifies all `images` with the f32 `network` and with `model`.
+/// Classifies the first `most` of `images` with the f32 `network` and with `model`.
 ///
 /// # Errors
 /// The three do not fit together ([`VerifyError`]).
@@ -73,6 +90,7 @@ pub fn verify(
     model: &Model<'_>,
     network: &Network,
     images: &Images,
+    most: usize,
 ) -> Result<Verification, VerifyError> {
     let forward = Forward::new(network)?;
     let shape = network.input.shape;
@@ -90,20 +108,34 @@ pub fn verify(
             network: shape.to_string(),
         });
     }
-    if images.is_empty() {
+    let count = images.len().min(most);
+    if count == 0 {
         return Err(VerifyError::NoImages);
     }
+    let classes = model.classes();
     let mut scratch = vec![0; model.arena_bytes() / 4];
-    let mut found = Verification::default();
+    let mut found = Verification {
+        confusion: vec![vec![0; classes]; classes],
+        ..Verification::default()
+    };
     let mut stores = Stores::new(model);
-    for index in 0..images.len() {
-        let logits_f32 = forward.logits(images.pixels(index));
-        let pixels = images.pixels(index);
+    for index in 0..count {
+        let (pixels, label) = (images.pixels(index), images.label(index));
+        if label >= classes {
+            return Err(VerifyError::Label {
+                image: index,
+                label,
+                classes,
+            });
+        }
+        let logits_f32 = forward.logits(pixels);
         let logits = model.infer_with(&mut scratch, pixels, &mut stores)?;
         let class_f32 = argmax(&logits_f32);
         found.images += 1;
-        found.correct_f32 += usize::from(class_f32 == images.label(index));
-        found.correct_fixed += usize::from(logits.class() == images.label(index));
+        found.correct_f32 += usize::from(class_f32 == label);
+        found.correct_fixed += usize::from(logits.class() == label);
+        found.confusion[label][logits.class()] += 1;
+        found.logits.extend(logits.raw());
         found.agreeing += usize::from(class_f32 == logits.class());
         let scale = f64::from(1u32 << logits.frac_bits());
         for (&raw, &value) in logits.raw().iter().zip(&logits_f32) {
@@ -116,10 +148,10 @@ pub fn verify(
 }
 
 /// The class with the highest logit; the lowest index on a tie.
-pub fn argmax(logits: &[f32]) -> usize {
+pub fn argmax<T: PartialOrd>(logits: &[T]) -> usize {
     let mut best = 0;
-    for (class, &logit) in logits.iter().enumerate() {
-        if logit > logits[best] {
+    for (class, logit) in logits.iter().enumerate() {
+        if *logit > logits[best] {
             best = class;
         }
     }
@@ -165,7 +197,7 @@ mod tests {
         let verified = |bias| {
             let network = network(bias);
             let blob = export(&network, Product::Exact).unwrap().blob;
-            verify(&blob.model().unwrap(), &network, &images).unwrap()
+            verify(&blob.model().unwrap(), &network, &images, usize::MAX).unwrap()
         };
         let counts = |found: &Verification| -> Vec<(u64, u64)> {
             let stores = found.stores.iter();
@@ -175,6 +207,8 @@ mod tests {
         let correct = (inside.correct_f32, inside.correct_fixed, inside.agreeing);
         assert_eq!(correct, (2, 2, 3));
         assert_eq!(counts(&inside), [(3, 0)]);
+        // Label 0 once dark and once taken for light, label 1 light.
+        assert_eq!(inside.confusion, [[1, 1], [0, 1]]);
         assert!(inside.largest_difference < 1.0 / 256.0);
         // 128 / 256 and 255 / 256 more than 127.5 are beyond Q8.8's 127.996.
         let beyond = verified(127.5);

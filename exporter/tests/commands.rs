@@ -88,6 +88,7 @@ fn export_inspect_verify() {
         comparison.contains("conv          activations"),
         "{comparison}"
     );
+    assert!(comparison.contains("\nlabel "), "{comparison}");
 }
 
 #[test]
@@ -100,6 +101,27 @@ fn rescaling_says_what_it_did() {
     let bytes = |path: &Path| fs::read(path).expect("a blob");
     assert_ne!(bytes(&blob), bytes(&plain));
     assert_eq!(bytes(&blob).len(), bytes(&plain).len());
+}
+
+#[test]
+fn verify_tells_programs_what_it_finds() {
+    let (_folder, blob) = exported();
+    let found = printed(&["verify", text(&blob), NETWORK, "--images", "50", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&found).expect("JSON");
+    assert_eq!(found["images"], 50);
+    assert_eq!(found["device"], serde_json::Value::Null);
+    let confusion = found["confusion"].as_array().expect("a matrix");
+    let diagonal = (0..10).map(|class| confusion[class][class].as_u64().expect("a count"));
+    assert_eq!(Some(diagonal.sum()), found["correct_fixed"].as_u64());
+}
+
+#[test]
+fn a_device_needs_its_firmware() {
+    let (folder, blob) = exported();
+    let verify = ["verify", text(&blob), NETWORK, "--device", "qemu-m4"];
+    let message = refused(&[&verify[..], &["--firmware", text(folder.path())]].concat());
+    assert!(message.contains("no firmware here"), "{message}");
+    assert!(message.contains("--firmware DIR"), "{message}");
 }
 
 #[test]

@@ -121,7 +121,7 @@ fn images(shape: Shape, contrast: f32) -> [Images; 2] {
 /// The largest error of a logit over `images`.
 fn error(network: &Network, exported: &Exported, images: &Images) -> f64 {
     let model = exported.blob.model().expect("a blob");
-    let found = verify(&model, network, images).expect("they fit together");
+    let found = verify(&model, network, images, usize::MAX).expect("they fit together");
     found.largest_difference
 }
 
@@ -249,13 +249,23 @@ fn a_network_that_saturates_everywhere_is_reported() {
         .closed(|_| 0.1);
     let [calibration, others] = images(network.input.shape, 1.0);
     let plain = export(&network, Product::Exact).expect("exportable");
-    let found = verify(&plain.blob.model().expect("a blob"), &network, &others);
+    let found = verify(
+        &plain.blob.model().expect("a blob"),
+        &network,
+        &others,
+        usize::MAX,
+    );
     for stores in found.expect("they fit").stores {
         assert_eq!(stores.saturated(), stores.total());
     }
     let (rescaled, rescaling) =
         export_rescaled(&network, Product::Exact, &calibration).expect("exportable");
-    let found = verify(&rescaled.blob.model().expect("a blob"), &network, &others);
+    let found = verify(
+        &rescaled.blob.model().expect("a blob"),
+        &network,
+        &others,
+        usize::MAX,
+    );
     for stores in found.expect("they fit").stores {
         assert_eq!(stores.saturated(), 0, "{rescaling}");
     }

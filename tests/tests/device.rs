@@ -6,12 +6,12 @@
 use elf::ElfBytes;
 use elf::endian::AnyEndian;
 use exporter::dataset::Dataset;
+use exporter::device::{BOARDS, CORTEX_M4, Device, DeviceError, MACHINES, Machine};
 use exporter::write::{Blob, write};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use runtime_nostd::blob::ARITHMETIC_VERSION;
-use tests::device::{BOARDS, CORTEX_M4, Device, DeviceError, MACHINES, Machine};
-use tests::random_network;
+use tests::{firmware_folder, random_network};
 
 const NETWORKS: usize = 64;
 const IMAGES: u64 = 4;
@@ -21,7 +21,7 @@ const EXAMPLE: &[u8] = include_bytes!("../../firmware-example/src/firmware/netwo
 
 #[test]
 fn random_networks_give_the_same_logits() {
-    let device = Device::build(CORTEX_M4).expect("the firmware builds");
+    let device = Device::build(CORTEX_M4, firmware_folder()).expect("the firmware builds");
     let mut runner = TestRunner::deterministic();
     for _ in 0..NETWORKS {
         let network = random_network::networks()
@@ -38,7 +38,7 @@ fn random_networks_give_the_same_logits() {
 
 #[test]
 fn digits_give_the_same_logits() {
-    let device = Device::build(CORTEX_M4).expect("the firmware builds");
+    let device = Device::build(CORTEX_M4, firmware_folder()).expect("the firmware builds");
     let digits = Dataset::bundled().test;
     let images: Vec<u8> = (0..digits.len())
         .flat_map(|index| digits.pixels(index))
@@ -57,7 +57,7 @@ fn the_demo_counts_instructions_on_every_machine() {
 }
 
 fn assert_demo_counts(machine: Machine, macs: u64) {
-    let device = Device::build(machine).expect("the firmware builds");
+    let device = Device::build(machine, firmware_folder()).expect("the firmware builds");
     let printed = device.demo().expect("the demo ends");
     assert!(printed.contains("self-test: 2 images"), "{printed}");
     let counts: Vec<u64> = printed
@@ -88,7 +88,7 @@ fn assert_demo_counts(machine: Machine, macs: u64) {
 
 #[test]
 fn the_version_of_the_arithmetic_is_a_symbol_of_the_firmware() {
-    let device = Device::build(CORTEX_M4).expect("the firmware builds");
+    let device = Device::build(CORTEX_M4, firmware_folder()).expect("the firmware builds");
     let elf = device.elf().expect("cargo says where it is");
     let elf = ElfBytes::<AnyEndian>::minimal_parse(&elf).expect("an ELF file");
     let (symbols, names) = elf
@@ -115,13 +115,13 @@ fn the_version_of_the_arithmetic_is_a_symbol_of_the_firmware() {
 #[test]
 fn the_firmware_builds_for_real_boards() {
     for board in BOARDS {
-        Device::build(board).expect("the firmware builds");
+        Device::build(board, firmware_folder()).expect("the firmware builds");
     }
 }
 
 #[test]
 fn refusals_say_why() {
-    let device = Device::build(CORTEX_M4).expect("the firmware builds");
+    let device = Device::build(CORTEX_M4, firmware_folder()).expect("the firmware builds");
     let refusal = |blob: &[u8], images: &[u8]| match device.logits(blob, images) {
         Err(DeviceError::Failed { message, .. }) => message,
         other => panic!("not refused: {other:?}"),

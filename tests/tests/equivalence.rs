@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use exporter::dataset::{Dataset, Images};
+use exporter::device::{Device, MACHINES};
 use exporter::diff_layers::Rows;
 use exporter::export::export;
 use exporter::file::read_network;
@@ -15,7 +16,7 @@ use exporter::write::Blob;
 use runtime_nostd::blob::Prefix;
 use runtime_nostd::q8_8::Product;
 use runtime_nostd::{Batch, InstructionSet};
-use tests::device::{Device, MACHINES};
+use tests::firmware_folder;
 
 /// Bytes of an image.
 const IMAGE_BYTES: usize = 28 * 28;
@@ -62,7 +63,7 @@ fn compare(most: usize) {
         })
         .collect();
     let devices = MACHINES.map(|machine| {
-        let device = Device::build(machine).expect("the firmware builds");
+        let device = Device::build(machine, firmware_folder()).expect("the firmware builds");
         (format!("{} ({})", machine.core, machine.name), device)
     });
     thread::scope(|scope| {

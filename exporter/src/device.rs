@@ -11,6 +11,8 @@ use thiserror::Error;
 /// A machine that the firmware is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
+    /// What command lines call it.
+    pub option: &'static str,
     /// Its core.
     pub core: &'static str,
     /// QEMU's name for it, or the board's.
@@ -26,32 +28,68 @@ pub const CORTEX_M4: Machine = MACHINES[2];
 
 /// All emulated machines that the firmware knows.
 pub const MACHINES: [Machine; 7] = [
-    machine("Cortex-M0", "microbit", "thumbv6m-none-eabi"),
-    machine("Cortex-M3", "mps2-an385", "thumbv7m-none-eabi"),
-    machine("Cortex-M4", "mps2-an386", "thumbv7em-none-eabihf"),
-    machine("Cortex-M7", "mps2-an500", "thumbv7em-none-eabi"),
-    machine("Cortex-M33", "mps2-an505", "thumbv8m.main-none-eabihf"),
+    machine("qemu-m0", "Cortex-M0", "microbit", "thumbv6m-none-eabi"),
+    machine("qemu-m3", "Cortex-M3", "mps2-an385", "thumbv7m-none-eabi"),
+    machine(
+        "qemu-m4",
+        "Cortex-M4",
+        "mps2-an386",
+        "thumbv7em-none-eabihf",
+    ),
+    machine("qemu-m7", "Cortex-M7", "mps2-an500", "thumbv7em-none-eabi"),
+    machine(
+        "qemu-m33",
+        "Cortex-M33",
+        "mps2-an505",
+        "thumbv8m.main-none-eabihf",
+    ),
     Machine {
         config: Some("boards/mps3-an547.toml"),
-        ..machine("Cortex-M55", "mps3-an547", "thumbv8m.main-none-eabihf")
+        ..machine(
+            "qemu-m55",
+            "Cortex-M55",
+            "mps3-an547",
+            "thumbv8m.main-none-eabihf",
+        )
     },
-    machine("RV32IMC", "virt", "riscv32imc-unknown-none-elf"),
+    machine(
+        "qemu-rv32",
+        "RV32IMC",
+        "virt",
+        "riscv32imc-unknown-none-elf",
+    ),
 ];
 
 /// Boards that the firmware builds for. None has run it.
 pub const BOARDS: [Machine; 2] = [
     Machine {
         config: Some("boards/nrf52840-dk.toml"),
-        ..machine("Cortex-M4", "nrf52840-dk", "thumbv7em-none-eabihf")
+        ..machine(
+            "nrf52840-dk",
+            "Cortex-M4",
+            "nrf52840-dk",
+            "thumbv7em-none-eabihf",
+        )
     },
     Machine {
         config: Some("boards/stm32f4-discovery.toml"),
-        ..machine("Cortex-M4", "stm32f4-discovery", "thumbv7em-none-eabihf")
+        ..machine(
+            "stm32f4-discovery",
+            "Cortex-M4",
+            "stm32f4-discovery",
+            "thumbv7em-none-eabihf",
+        )
     },
 ];
 
-const fn machine(core: &'static str, name: &'static str, target: &'static str) -> Machine {
+const fn machine(
+    option: &'static str,
+    core: &'static str,
+    name: &'static str,
+    target: &'static str,
+) -> Machine {
     Machine {
+        option,
         core,
         name,
         target,
@@ -63,6 +101,8 @@ const fn machine(core: &'static str, name: &'static str, target: &'static str) -
 #[derive(Debug)]
 pub struct Device {
     machine: Machine,
+    /// The folder of the package `firmware-example`.
+    firmware: PathBuf,
     /// For the files that host and device exchange.
     folder: TempDir,
 }
@@ -71,6 +111,16 @@ pub struct Device {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DeviceError {
+    /// The folder does not hold the firmware.
+    #[error(
+        "{}: no firmware here; run this in the repository's folder, or name its folder \
+         firmware-example with --firmware DIR",
+        path.display()
+    )]
+    NoFirmware {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file or a program cannot be used.
     #[error("{}: {source}", path.display())]
     Io {
@@ -90,18 +140,31 @@ pub enum DeviceError {
 }
 
 impl Device {
-    /// Makes sure that the machine's target can be built and emulated, and builds the firmware.
+    /// Makes sure that the machine's target can be built and emulated, and builds the firmware in
+    /// the repository's folder `firmware`, `firmware-example`.
     ///
     /// # Errors
-    /// Toolchain or emulator are missing (with the command that installs them), or the firmware does
-    /// not compile.
-    pub fn build(machine: Machine) -> Result<Self, DeviceError> {
-        run(Command::new(repository().join("tests/toolchain")).arg(machine.target))?;
+    /// There is no firmware, toolchain or emulator are missing (with the command that installs
+    /// them), or the firmware does not compile.
+    pub fn build(machine: Machine, firmware: &Path) -> Result<Self, DeviceError> {
+        let no_firmware = || DeviceError::NoFirmware {
+            path: firmware.to_owned(),
+        };
+        let firmware = firmware.canonicalize().map_err(|_| no_firmware())?;
+        let toolchain = firmware.join("../tests/toolchain");
+        if !firmware.join("emulate").is_file() || !toolchain.is_file() {
+            return Err(no_firmware());
+        }
+        run(Command::new(toolchain).arg(machine.target))?;
         let folder = tempfile::tempdir().map_err(|source| DeviceError::Io {
             path: std::env::temp_dir(),
             source,
         })?;
-        let device = Self { machine, folder };
+        let device = Self {
+            machine,
+            firmware,
+            folder,
+        };
         run(&mut device.cargo("build"))?;
         Ok(device)
     }
@@ -169,20 +232,19 @@ impl Device {
     fn cargo(&self, command: &str) -> Command {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
         cargo
-            .current_dir(repository().join("firmware-example"))
+            .current_dir(&self.firmware)
             .args([command, "--quiet", "--release", "--target"])
             .arg(self.machine.target);
         if let Some(config) = self.machine.config {
             // Another machine's firmware for this target has the same file name.
-            let folder = repository().join("target/machines").join(self.machine.name);
+            let folder = self
+                .firmware
+                .join("../target/machines")
+                .join(self.machine.name);
             cargo.args(["--config", config, "--target-dir"]).arg(folder);
         }
         cargo
     }
-}
-
-fn repository() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 fn run(command: &mut Command) -> Result<Output, DeviceError> {
