@@ -109,6 +109,9 @@ fn a_report_tells_what_the_run_was() {
     ] {
         assert!(page.contains(row), "{row}");
     }
+    // What the blob's layers compute with.
+    assert!(page.contains("images of Dtest. A bar stands for a power of two"));
+    assert!(page.contains("<td>0 of "));
     // It refers to nothing outside of itself.
     let outside = page.replace("http://www.w3.org/2000/svg", "");
     for reference in ["http:", "https:", "src=\"/", "<script", "@import", "url("] {

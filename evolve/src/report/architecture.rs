@@ -6,13 +6,11 @@ use maud::{Markup, PreEscaped, html};
 use plotters::prelude::*;
 use runtime_nostd::Layer;
 use runtime_nostd::geometry::{Op, Shape};
-use runtime_nostd::q8_8::Product;
 
 use super::ReportError;
 use super::course::Course;
 use super::numbers::thousands;
 use super::palette::Role;
-use crate::evaluate::Arithmetic;
 
 /// Width and height of a map's picture in pixels.
 const MAP_SIZE: (i32, i32) = (92, 64);
@@ -23,11 +21,7 @@ const MAP_SIZE: (i32, i32) = (92, 64);
 /// The winner cannot be exported.
 pub(super) fn architecture(course: &Course) -> Result<Markup, ReportError> {
     let network = &course.winner().individual.network;
-    let product = match course.config.arithmetic {
-        Arithmetic::Fixed(product) => product,
-        Arithmetic::Float => Product::Exact,
-    };
-    let blob = export(network, product)?.blob;
+    let blob = export(network, course.product())?.blob;
     let model = blob.model().map_err(ReportError::Blob)?;
     let header = &course.winner().individual.genome.header;
     Ok(html! {

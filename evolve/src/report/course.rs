@@ -5,7 +5,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use exporter::dataset::Images;
+use runtime_nostd::q8_8::Product;
+
 use crate::config::Config;
+use crate::data::Data;
+use crate::evaluate::Arithmetic;
 use crate::history::{Event, History, Start};
 use crate::population::{Member, Population, Record, RecordError, Summary};
 use crate::report::ReportError;
@@ -45,6 +50,28 @@ pub(super) struct Generation {
 }
 
 impl Course {
+    /// Dtest, the images that fitness was measured on.
+    ///
+    /// # Errors
+    /// The images cannot be read or have changed.
+    pub(super) fn test_images(&self) -> Result<Images, ReportError> {
+        // What there is to tell of the images, the run has told.
+        let Data { test, checksum, .. } = Data::load(&self.config, &())?;
+        if checksum == self.images {
+            Ok(test)
+        } else {
+            Err(ReportError::OtherImages)
+        }
+    }
+
+    /// The arithmetic of the blob that the run writes.
+    pub(super) fn product(&self) -> Product {
+        match self.config.arithmetic {
+            Arithmetic::Fixed(product) => product,
+            Arithmetic::Float => Product::Exact,
+        }
+    }
+
     /// Reads the run in `folder`.
     ///
     /// # Errors

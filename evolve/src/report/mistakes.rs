@@ -7,7 +7,6 @@ use super::ReportError;
 use super::course::Course;
 use super::numbers::percent;
 use super::picture::picture;
-use crate::data::Data;
 use crate::evaluate::{Arithmetic, classify};
 use crate::train::Lanes;
 
@@ -17,16 +16,11 @@ const MOST_PICTURES: usize = 60;
 /// The confusion matrix of the winner over Dtest and the images that it misclassifies.
 ///
 /// # Errors
-/// The run's images cannot be read or have changed, or the winner cannot be executed.
-pub(super) fn mistakes(course: &Course) -> Result<Markup, ReportError> {
-    // What there is to tell of the images, the run has told.
-    let Data { test, checksum, .. } = Data::load(&course.config, &())?;
-    if checksum != course.images {
-        return Err(ReportError::OtherImages);
-    }
+/// The winner cannot be executed.
+pub(super) fn mistakes(course: &Course, test: &Images) -> Result<Markup, ReportError> {
     let network = &course.winner().individual.network;
     let arithmetic = course.config.arithmetic;
-    let predictions = classify(network, &test, arithmetic, &Lanes::detect())?;
+    let predictions = classify(network, test, arithmetic, &Lanes::detect())?;
     let wrong: Vec<usize> = (0..test.len())
         .filter(|&index| predictions[index] != test.label(index))
         .collect();
@@ -42,9 +36,9 @@ pub(super) fn mistakes(course: &Course) -> Result<Markup, ReportError> {
             "these images, so its accuracy on others is likely to be lower."
         }
         h3 { "Confusion matrix" }
-        (matrix(&test, &predictions, &network.classes))
+        (matrix(test, &predictions, &network.classes))
         h3 { "Misclassified images: true → predicted class" }
-        (gallery(&test, &predictions, &wrong, &network.classes))
+        (gallery(test, &predictions, &wrong, &network.classes))
     })
 }
 

@@ -17,11 +17,13 @@ mod page;
 mod palette;
 mod picture;
 mod progress;
+mod ranges;
 mod tables;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use exporter::dataset::Images;
 use exporter::export::ExportError;
 use exporter::file::write_atomically;
 use maud::{Markup, html};
@@ -105,6 +107,11 @@ fn write_file(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
 
 fn report(course: &Course) -> Markup {
     let section = |id, title, content| Section { id, title, content };
+    let test = course.test_images();
+    let of_images = |content: fn(&Course, &Images) -> Result<Markup, ReportError>| match &test {
+        Ok(test) => or_note(content(course, test)),
+        Err(error) => note(error),
+    };
     let mut sections = vec![
         section("progress", "Progress", progress::progress(course)),
         section("fronts", "Trade-offs", front::fronts(course)),
@@ -113,9 +120,14 @@ fn report(course: &Course) -> Markup {
             "Architecture of the fittest individual",
             or_note(architecture::architecture(course)),
         ),
+        section(
+            "ranges",
+            "Ranges of weights and activations",
+            of_images(ranges::ranges),
+        ),
         section("family", "Family tree", family::family(course)),
         section("operators", "Operators", operators::operators(course)),
-        section("mistakes", "Mistakes", or_note(mistakes::mistakes(course))),
+        section("mistakes", "Mistakes", of_images(mistakes::mistakes)),
         section("generations", "Generations", tables::generations(course)),
         section(
             "configuration",
@@ -186,5 +198,9 @@ fn head(course: &Course) -> Markup {
 
 /// What could be found out, or why it could not.
 fn or_note(content: Result<Markup, ReportError>) -> Markup {
-    content.unwrap_or_else(|error| html! { p.note { "Not available: " (error) "." } })
+    content.unwrap_or_else(|error| note(&error))
+}
+
+fn note(error: &ReportError) -> Markup {
+    html! { p.note { "Not available: " (error) "." } }
 }
