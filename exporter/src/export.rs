@@ -1,12 +1,12 @@
 //! A trained network in, a proven blob out.
 
 use runtime_nostd::InferError;
-use runtime_nostd::q8_8::Product;
+use runtime_nostd::q8_8::ACTIVATION_FRAC_BITS;
 use thiserror::Error;
 
 use crate::dataset::Images;
 use crate::network::{Network, NetworkError};
-use crate::quantize::{LayerQuantization, quantize};
+use crate::quantize::{FixedNetwork, Format, LayerQuantization, WeightBits, quantize};
 use crate::rescale::{Rescaling, rescale};
 use crate::scale::Scales;
 use crate::write::{Blob, WriteError, write};
@@ -48,14 +48,15 @@ pub enum ExportError {
     Infer(#[from] InferError),
 }
 
-/// Folds, quantizes, proves and writes a network. A filter whose sum could overflow is halved until it
-/// cannot, and the weights that read it are doubled; everything else stays as it was trained.
+/// Folds, quantizes, proves and writes a network, in Q8.8 if only a
+/// [`Product`](runtime_nostd::q8_8::Product) is given. A filter whose sum could overflow is halved until
+/// it cannot, and the weights that read it are doubled; everything else stays as it was trained.
 ///
 /// # Errors
 /// An inconsistent network, or one whose accumulators could overflow all the same ([`ExportError`]).
-pub fn export(network: &Network, product: Product) -> Result<Exported, ExportError> {
+pub fn export(network: &Network, format: impl Into<Format>) -> Result<Exported, ExportError> {
     let scales = Scales::identity(network)?;
-    Ok(prove(network, product, &scales)?.into())
+    Ok(prove(network, format.into(), &scales)?.into())
 }
 
 /// As [`export`], with channels scaled by powers of two where that lowers the error of the logits over
@@ -65,16 +66,17 @@ pub fn export(network: &Network, product: Product) -> Result<Exported, ExportErr
 /// As [`export`], or the images are not for this network.
 pub fn export_rescaled(
     network: &Network,
-    product: Product,
+    format: impl Into<Format>,
     images: &Images,
 ) -> Result<(Exported, Rescaling), ExportError> {
-    let (proven, rescaling) = rescale(network, product, images)?;
+    let (proven, rescaling) = rescale(network, format.into(), images)?;
     Ok((proven.into(), rescaling))
 }
 
 /// A blob whose sums cannot overflow, and the scales it needed.
 #[derive(Clone, Debug)]
 pub(crate) struct Proven {
+    pub(crate) fixed: FixedNetwork,
     pub(crate) blob: Blob,
     pub(crate) quantization: Vec<LayerQuantization>,
     pub(crate) scales: Scales,
@@ -89,22 +91,26 @@ impl From<Proven> for Exported {
     }
 }
 
-/// Writes a network with `scales`, halving filters until no sum can overflow.
+/// Writes a network with `scales`, taking fractional bits from layers, down to 8, and halving filters
+/// until no sum can overflow.
 ///
 /// # Errors
 /// The first overflow, if that does not help: the filter is a logit, or what reads it overflows then.
 pub(crate) fn prove(
     network: &Network,
-    product: Product,
+    format: Format,
     scales: &Scales,
 ) -> Result<Proven, ExportError> {
     let mut scales = scales.clone();
+    let mut scaled = scales.apply(network);
+    let mut frac_bits = format.weight_bits.most(&scaled);
     let mut first = None;
     loop {
-        let (fixed, quantization) = quantize(&scales.apply(network), product);
+        let (fixed, quantization) = quantize(&scaled, format.product, &frac_bits);
         match write(&fixed) {
             Ok(blob) => {
                 return Ok(Proven {
+                    fixed,
                     blob,
                     quantization,
                     scales,
@@ -112,7 +118,18 @@ pub(crate) fn prove(
             }
             Err(WriteError::Overflow { layer, filter }) => {
                 let (first_layer, first_filter) = *first.get_or_insert((layer, filter));
-                if !scales.halve(layer, filter) {
+                let can_shorten = format.weight_bits == WeightBits::PerLayer;
+                if can_shorten && frac_bits[layer] > ACTIVATION_FRAC_BITS {
+                    frac_bits[layer] -= 1;
+                } else if scales.halve(layer, filter) {
+                    scaled = scales.apply(network);
+                    let most = format.weight_bits.most(&scaled);
+                    for (bits, most) in frac_bits.iter_mut().zip(most) {
+                        *bits = most.min(*bits);
+                    }
+                } else if can_shorten && frac_bits[layer] > 0 {
+                    frac_bits[layer] -= 1;
+                } else {
                     return Err(ExportError::Write(WriteError::Overflow {
                         layer: first_layer,
                         filter: first_filter,

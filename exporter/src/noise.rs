@@ -1,6 +1,7 @@
 //! A model of the noise that rounding to Q8.8 adds to the logits, and the scales that make it least.
 //!
-//! Rounding an activation or a weight adds noise of the same power σ². If a channel is scaled by s,
+//! Rounding an activation or a weight of Q8.8 adds noise of the same power σ², less if the weight has
+//! more fractional bits. If a channel is scaled by s,
 //! noise of the activations stored there, and of the weights that compute them, counts 1/s² in the
 //! logits; noise of the weights that read it counts s². With A and B as the sums of both at s = 1, the
 //! total `A / s² + B · s²` is least for `s⁴ = A / B`. The model takes noise for independent and ReLU
@@ -11,12 +12,11 @@ use runtime_nostd::geometry::{Op, Shape};
 use crate::dataset::Images;
 use crate::forward::Forward;
 use crate::network::{Network, NetworkError};
+use crate::quantize::WeightBits;
 use crate::scale::{Links, MAX_EXPONENT, Scales, channel_read, fan_in, links};
 
 /// Measured activations may double before they saturate.
 const LARGEST_ACTIVATION: f64 = 64.0;
-/// The largest weight.
-const LARGEST_WEIGHT: f64 = i16::MAX as f64 / 256.0;
 
 /// What the model knows of a network. By map (0 is the image, `k + 1` the output of layer `k`), then
 /// by channel.
@@ -24,6 +24,7 @@ const LARGEST_WEIGHT: f64 = i16::MAX as f64 / 256.0;
 pub(crate) struct NoiseModel<'network> {
     /// The network, folded.
     network: &'network Network,
+    weight_bits: WeightBits,
     links: Vec<Links>,
     shapes: Vec<Shape>,
     /// Largest magnitude of an activation.
@@ -49,6 +50,7 @@ impl<'network> NoiseModel<'network> {
     /// As [`Network::check`].
     pub(crate) fn measure(
         network: &'network Network,
+        weight_bits: WeightBits,
         images: &Images,
     ) -> Result<(Self, Vec<Vec<f32>>), NetworkError> {
         let mut shapes = network.check()?;
@@ -83,6 +85,7 @@ impl<'network> NoiseModel<'network> {
         }
         let mut model = Self {
             network,
+            weight_bits,
             links: links(network),
             gain: zeros(),
             shapes,
@@ -150,22 +153,49 @@ impl<'network> NoiseModel<'network> {
     }
 
     /// The exponents for the maps of a set that make the noise least, the other sets' being
-    /// `scales`, and that keep activations and weights in range.
-    pub(crate) fn propose(&self, scales: &Scales, set: usize) -> Vec<i8> {
+    /// `scales`, and that keep activations and weights in range. `weight_noise` is the power of a
+    /// weight's noise in units of an activation's.
+    pub(crate) fn propose(&self, scales: &Scales, set: usize, weight_noise: f64) -> Vec<i8> {
         let mut channels = vec![Tally::default(); scales.of_map(set).len()];
         for layer in 0..self.links.len() {
             if scales.set_of(layer + 1) == set {
-                self.tally_stores(scales, layer, &mut channels);
+                self.tally_stores(scales, layer, weight_noise, &mut channels);
             }
             if scales.set_of(self.links[layer].source) == set {
-                self.tally_reads(scales, layer, &mut channels);
+                self.tally_reads(scales, layer, weight_noise, &mut channels);
             }
         }
-        channels.iter().map(Tally::exponent).collect()
+        let largest_weight = match self.weight_bits {
+            WeightBits::Q8_8 => f64::from(i16::MAX) / 256.0,
+            WeightBits::PerLayer => f64::from(i16::MAX),
+        };
+        let exponents = channels.iter().zip(self.highest(scales, set));
+        exponents
+            .map(|(tally, highest)| tally.exponent(largest_weight).min(highest))
+            .collect()
+    }
+
+    /// The highest exponents for the maps of a set that leave measured activations room to double.
+    pub(crate) fn highest(&self, scales: &Scales, set: usize) -> Vec<i8> {
+        let maps = (0..self.peak.len()).filter(|&map| scales.set_of(map) == set);
+        let mut peaks = vec![0.0_f64; scales.of_map(set).len()];
+        for map in maps {
+            for (peak, &own) in peaks.iter_mut().zip(&self.peak[map]) {
+                *peak = peak.max(own);
+            }
+        }
+        let fit = |peak: f64| (LARGEST_ACTIVATION / peak).log2().floor();
+        peaks.into_iter().map(|peak| fit(peak) as i8).collect()
     }
 
     /// What layer `layer` stores in the set: A, and how large it may become.
-    fn tally_stores(&self, scales: &Scales, layer: usize, channels: &mut [Tally]) {
+    fn tally_stores(
+        &self,
+        scales: &Scales,
+        layer: usize,
+        weight_noise: f64,
+        channels: &mut [Tally],
+    ) {
         let source = self.links[layer].source;
         let rounds = match self.network.layers[layer].op {
             Op::Conv { .. } | Op::Depthwise { .. } | Op::Dense { .. } | Op::AvgPool { .. } => 1.0,
@@ -174,26 +204,31 @@ impl<'network> NoiseModel<'network> {
         let mut noise = vec![rounds; channels.len()];
         for tap in self.taps(layer) {
             let scale = f64::from(scales.of_map(source)[tap.channel]).exp2();
-            noise[tap.filter] += self.power[source][tap.channel] * scale * scale;
+            noise[tap.filter] += weight_noise * self.power[source][tap.channel] * scale * scale;
             let largest = &mut channels[tap.filter].largest_own_weight;
             *largest = largest.max(tap.weight.abs() / scale);
         }
         let positions = self.positions(layer + 1);
         for (channel, tally) in channels.iter_mut().enumerate() {
-            tally.peak = tally.peak.max(self.peak[layer + 1][channel]);
             tally.stored += positions * noise[channel] * self.gain[layer + 1][channel];
         }
     }
 
     /// What layer `layer` reads of the set: B, and how large its weights may become.
-    fn tally_reads(&self, scales: &Scales, layer: usize, channels: &mut [Tally]) {
+    fn tally_reads(
+        &self,
+        scales: &Scales,
+        layer: usize,
+        weight_noise: f64,
+        channels: &mut [Tally],
+    ) {
         let source = self.links[layer].source;
         let positions = self.positions(layer + 1);
         for tap in self.taps(layer) {
             let scale = f64::from(scales.of_map(layer + 1)[tap.filter]).exp2();
             let gain = self.gain[layer + 1][tap.filter] / (scale * scale);
             let tally = &mut channels[tap.channel];
-            tally.read += positions * self.power[source][tap.channel] * gain;
+            tally.read += positions * weight_noise * self.power[source][tap.channel] * gain;
             tally.largest_reading_weight =
                 tally.largest_reading_weight.max(tap.weight.abs() * scale);
         }
@@ -207,8 +242,6 @@ struct Tally {
     stored: f64,
     /// B: noise that grows.
     read: f64,
-    /// Largest activation.
-    peak: f64,
     /// Largest weight that computes the channel; its own scale is not in it.
     largest_own_weight: f64,
     /// Largest weight that reads it; its own scale is not in it.
@@ -216,20 +249,19 @@ struct Tally {
 }
 
 impl Tally {
-    fn exponent(&self) -> i8 {
+    fn exponent(&self, largest_weight: f64) -> i8 {
         let best = if self.stored > 0.0 && self.read > 0.0 {
             (self.stored / self.read).log2() / 4.0
         } else {
             // A dead channel: nothing is stored that anybody reads.
             0.0
         };
-        // Of the limits, saturated activations hurt most.
+        // A saturated filter hurts more than its readers' saturated weights.
         let fit = |limit: f64, largest: f64| (limit / largest).log2().floor();
         let limit = f64::from(MAX_EXPONENT);
         best.round()
-            .max(-fit(LARGEST_WEIGHT, self.largest_reading_weight))
-            .min(fit(LARGEST_WEIGHT, self.largest_own_weight))
-            .min(fit(LARGEST_ACTIVATION, self.peak))
+            .max(-fit(largest_weight, self.largest_reading_weight))
+            .min(fit(largest_weight, self.largest_own_weight))
             .clamp(-limit, limit) as i8
     }
 }

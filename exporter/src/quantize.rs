@@ -1,10 +1,9 @@
 //! From f32 to fixed point: round half to even, saturate, and count what saturated.
 
 use runtime_nostd::geometry::{Activation, Op};
-use runtime_nostd::q8_8::{ACTIVATION_FRAC_BITS, Product};
+use runtime_nostd::q8_8::{ACTIVATION_FRAC_BITS, MAX_WEIGHT_FRAC_BITS, Product};
 use serde::Serialize;
 
-use crate::fold::fold;
 use crate::network::{Input, Network};
 
 /// A network in fixed point, its weights in the order of [`Network`].
@@ -40,6 +39,53 @@ pub struct FixedParameters {
     pub bias: Vec<i32>,
 }
 
+/// The numbers that a network is quantized to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// How products are rounded.
+    pub product: Product,
+    /// Fractional bits of the weights.
+    pub weight_bits: WeightBits,
+}
+
+/// Q8.8.
+impl From<Product> for Format {
+    fn from(product: Product) -> Self {
+        Self {
+            product,
+            weight_bits: WeightBits::Q8_8,
+        }
+    }
+}
+
+/// How many fractional bits weights have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightBits {
+    /// 8 in every layer, as in the paper.
+    Q8_8,
+    /// In each layer as many as let its weights fit 16 bits and its sums 32 bits. Products cannot be
+    /// [`Product::Rounded`] then.
+    PerLayer,
+}
+
+impl WeightBits {
+    /// The most fractional bits that let the weights of each layer fit 16 bits.
+    pub(crate) fn most(self, folded: &Network) -> Vec<u8> {
+        let layers = folded.layers.iter();
+        let most = layers.map(|layer| match (self, &layer.parameters) {
+            (Self::PerLayer, Some(parameters)) => {
+                let magnitudes = parameters.weights.iter().map(|weight| weight.abs());
+                let largest = f64::from(magnitudes.fold(0.0, f32::max));
+                let fits =
+                    |frac_bits: &u8| largest * f64::from(1_u32 << frac_bits) <= f64::from(i16::MAX);
+                (0..=MAX_WEIGHT_FRAC_BITS).rev().find(fits).unwrap_or(0)
+            }
+            (Self::Q8_8, _) | (_, None) => ACTIVATION_FRAC_BITS,
+        });
+        most.collect()
+    }
+}
+
 /// What quantization did to one layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct LayerQuantization {
@@ -57,9 +103,12 @@ pub struct LayerQuantization {
     pub range: (f32, f32),
 }
 
-/// Folds and quantizes a network to Q8.8.
-pub fn quantize(network: &Network, product: Product) -> (FixedNetwork, Vec<LayerQuantization>) {
-    let folded = fold(network);
+/// Quantizes a folded network, with `frac_bits` fractional bits for the weights of each layer.
+pub(crate) fn quantize(
+    folded: &Network,
+    product: Product,
+    frac_bits: &[u8],
+) -> (FixedNetwork, Vec<LayerQuantization>) {
     let mut report = Vec::new();
     let layers = folded.layers.iter().enumerate().map(|(layer, f32_layer)| {
         let parameters = f32_layer.parameters.as_ref().map(|parameters| {
@@ -67,7 +116,7 @@ pub fn quantize(network: &Network, product: Product) -> (FixedNetwork, Vec<Layer
                 layer,
                 ..LayerQuantization::default()
             };
-            let frac_bits = ACTIVATION_FRAC_BITS;
+            let frac_bits = frac_bits[layer];
             let fixed = FixedParameters {
                 frac_bits,
                 weights: quantize_weights(&parameters.weights, frac_bits, &mut counts),

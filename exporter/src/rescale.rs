@@ -3,7 +3,6 @@
 use std::fmt::{self, Display, Formatter};
 
 use runtime_nostd::Batch;
-use runtime_nostd::q8_8::Product;
 use serde::Serialize;
 
 use crate::dataset::Images;
@@ -11,6 +10,7 @@ use crate::export::{ExportError, Proven, prove};
 use crate::fold::fold;
 use crate::network::Network;
 use crate::noise::NoiseModel;
+use crate::quantize::Format;
 use crate::scale::Scales;
 use crate::write::WriteError;
 
@@ -18,6 +18,9 @@ use crate::write::WriteError;
 pub const CALIBRATION_IMAGES: usize = 256;
 /// Each set's proposal depends on its neighbors', so they are made more than once.
 const SWEEPS: usize = 3;
+/// The noise of weights with 8, 11 and 13 fractional bits, which is known only when the bounds of the
+/// sums are.
+const WEIGHT_NOISE: [f64; 3] = [1.0, 1.0 / 64.0, 1.0 / 1024.0];
 
 /// What rescaling did. Errors are root mean squares of the difference between the logits in f32 and in
 /// fixed point.
@@ -90,29 +93,31 @@ impl Display for Rescaling {
 /// An inconsistent network, images of another shape, or sums that could overflow whatever the scales.
 pub(crate) fn rescale(
     network: &Network,
-    product: Product,
+    format: Format,
     images: &Images,
 ) -> Result<(Proven, Rescaling), ExportError> {
     let identity = Scales::identity(network)?;
     let images = evenly_spaced(network, images)?;
     let folded = fold(network);
-    let (model, logits) = NoiseModel::measure(&folded, &images)?;
+    let (model, logits) = NoiseModel::measure(&folded, format.weight_bits, &images)?;
     let measure = |scales: &Scales| -> Result<Measured, ExportError> {
-        let proven = prove(&folded, product, scales)?;
+        let proven = prove(&folded, format, scales)?;
         let error = error(&proven, &images, &logits)?;
         Ok(Measured { proven, error })
     };
 
     let mut best = measure(&identity);
     let error_before = best.as_ref().ok().map(|before| before.error);
-    let mut proposed = identity.clone();
-    for _ in 0..SWEEPS {
-        for set in identity.sets() {
-            let exponents = model.propose(&proposed, set);
-            proposed.assign(set, exponents);
+    for weight_noise in WEIGHT_NOISE {
+        let mut proposed = identity.clone();
+        for _ in 0..SWEEPS {
+            for set in identity.sets() {
+                let exponents = model.propose(&proposed, set, weight_noise);
+                proposed.assign(set, exponents);
+            }
         }
+        choose(&mut best, measure(&proposed), f64::lt);
     }
-    choose(&mut best, measure(&proposed), f64::lt);
     // Until no change lowers the error: then each layer that is scaled is so for a reason.
     let mut reached = f64::INFINITY;
     while let Ok(Measured { error, .. }) = best
@@ -122,7 +127,8 @@ pub(crate) fn rescale(
         for set in identity.sets() {
             for change in [Change::Reset, Change::Up, Change::Down] {
                 let Ok(current) = &best else { break };
-                let changed = change.of(&current.proven.scales, set);
+                let highest = model.highest(&identity, set);
+                let changed = change.of(&current.proven.scales, set, &highest);
                 if changed != current.proven.scales {
                     choose(&mut best, measure(&changed), change.wins());
                 }
@@ -133,7 +139,7 @@ pub(crate) fn rescale(
     let best = best?;
     let scales = &best.proven.scales;
     let without = |layer: usize| {
-        let without = Change::Reset.of(scales, scales.set_of(layer + 1));
+        let without = Change::Reset.of(scales, scales.set_of(layer + 1), &[]);
         let measured = (without != *scales).then(|| measure(&without).ok())?;
         measured.map(|measured| measured.error)
     };
@@ -166,14 +172,17 @@ enum Change {
 }
 
 impl Change {
-    fn of(self, scales: &Scales, set: usize) -> Scales {
+    /// The scales with this change of a set; nothing moves up beyond `highest`.
+    fn of(self, scales: &Scales, set: usize, highest: &[i8]) -> Scales {
         let mut changed = scales.clone();
-        let exponents = scales.of_map(set).iter().map(|&exponent| match self {
+        let exponents = scales.of_map(set).iter().enumerate();
+        let exponents = exponents.map(|(channel, &exponent)| match self {
             Self::Reset => 0,
-            Self::Up => exponent + 1,
+            Self::Up if highest.get(channel) > Some(&exponent) => exponent + 1,
+            Self::Up => exponent,
             Self::Down => exponent - 1,
         });
-        changed.assign(set, exponents.collect::<Vec<_>>());
+        changed.assign(set, exponents);
         changed
     }
 

@@ -101,6 +101,10 @@ fn rescaling_says_what_it_did() {
     let bytes = |path: &Path| fs::read(path).expect("a blob");
     assert_ne!(bytes(&blob), bytes(&plain));
     assert_eq!(bytes(&blob).len(), bytes(&plain).len());
+
+    let rounded = ["export", NETWORK, "--product=rounded", "--weight-bits=auto"];
+    let message = refused(&[&rounded[..], &["-o", text(&blob)]].concat());
+    assert!(message.contains("rounded products"), "{message}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use exporter::dataset::Images;
 use exporter::export::{ExportError, Exported, export, export_rescaled};
 use exporter::forward::Forward;
 use exporter::network::{BatchNorm, Input, Layer, Network, Parameters};
+use exporter::quantize::{Format, WeightBits};
 use exporter::rescale::Rescaling;
 use exporter::scale::Scales;
 use exporter::verify::verify;
@@ -303,6 +304,44 @@ fn logits_that_could_overflow_are_refused_with_layer_and_filter() {
     );
     let [calibration, _] = images(network.input.shape, 1.0);
     assert!(export_rescaled(&network, Product::Exact, &calibration).is_err());
+}
+
+const PER_LAYER: Format = Format {
+    product: Product::Exact,
+    weight_bits: WeightBits::PerLayer,
+};
+
+#[test]
+fn fractional_bits_per_layer_lower_the_error_further() {
+    let network = of_all_operations();
+    let [calibration, others] = images(network.input.shape, 1.0);
+    let error = |format| {
+        let (exported, _) = export_rescaled(&network, format, &calibration).expect("exportable");
+        error(&network, &exported, &others)
+    };
+    let (fixed, free) = (error(Product::Exact.into()), error(PER_LAYER));
+    assert!(free * 2.0 < fixed, "{fixed} in Q8.8, {free} per layer");
+}
+
+#[test]
+fn fractional_bits_leave_room_for_the_sums() {
+    // Weights below 1, of which 15 fractional bits would fit; 16 * 9 of them with inputs of up to 128
+    // would not.
+    let network = Builder::new(IMAGE)
+        .weighted(conv(3, 16), Activation::Relu, |_, _| 100.0)
+        .weighted(conv(3, 4), Activation::Relu, |_, _| 0.9)
+        .closed(|_| 0.001);
+    let exported = export(&network, PER_LAYER).expect("exportable");
+    let model = exported.blob.model().expect("a blob");
+    let frac_bits = model.layers().iter().map(|layer| {
+        let parameters = layer.parameters().expect("weights");
+        parameters.frac_bits()
+    });
+    let frac_bits: Vec<u8> = frac_bits.collect();
+    assert_eq!(frac_bits[0], 8);
+    assert!((9..15).contains(&frac_bits[1]), "{frac_bits:?}");
+    assert_eq!(frac_bits[2], 15);
+    assert_eq!(saturated(&exported), 0);
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn ranges(course: &Course, test: &Images) -> Result<Markup, ReportErr
                 }
                 tbody {
                     @for (index, layer) in model.layers().iter().enumerate() {
-                        @let frac_bits = layer.parameters().map_or(0, |p| p.frac_bits());
+                        @let frac_bits = layer.parameters().map_or(0, runtime_nostd::Parameters::frac_bits);
                         tr {
                             th scope="row" { (describe(layer)) }
                             (cells(weights(layer).as_ref(), frac_bits))

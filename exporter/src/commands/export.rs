@@ -8,6 +8,7 @@ use exporter::export::{Exported, export, export_rescaled};
 use exporter::file::read_network;
 use exporter::module::rust_module;
 use exporter::network::Network;
+use exporter::quantize::{Format, WeightBits};
 use exporter::sections::{append_golden, append_metadata};
 use exporter::write::Blob;
 use runtime_nostd::q8_8::Product;
@@ -35,6 +36,9 @@ pub(crate) struct Export {
     /// Store this many test images with their logits in the blob, for a self-test of the device.
     #[arg(long, value_name = "N", default_value_t = 0)]
     golden: usize,
+    /// Fractional bits of the weights.
+    #[arg(long, value_enum, default_value_t = WeightBitsOption::Eight)]
+    weight_bits: WeightBitsOption,
     /// Scale channels by powers of two where that lowers the error of the logits, measured on training
     /// images.
     #[arg(long)]
@@ -52,6 +56,24 @@ enum ProductOption {
     Rounded,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WeightBitsOption {
+    /// 8 in every layer: Q8.8, as in the paper.
+    #[value(name = "8")]
+    Eight,
+    /// In each layer as many as fit. Not with rounded products.
+    Auto,
+}
+
+impl From<WeightBitsOption> for WeightBits {
+    fn from(weight_bits: WeightBitsOption) -> Self {
+        match weight_bits {
+            WeightBitsOption::Eight => Self::Q8_8,
+            WeightBitsOption::Auto => Self::PerLayer,
+        }
+    }
+}
+
 impl From<ProductOption> for Product {
     fn from(product: ProductOption) -> Self {
         match product {
@@ -66,16 +88,24 @@ impl Export {
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
         let path = &self.network;
         let network = read_network(path)?;
-        let product = self.product.into();
+        let format = Format {
+            product: self.product.into(),
+            weight_bits: self.weight_bits.into(),
+        };
+        if (format.product, format.weight_bits) == (Product::Rounded, WeightBits::PerLayer) {
+            return Err(
+                "rounded products need weights of 8 fractional bits: drop --weight-bits".into(),
+            );
+        }
         let in_file = |error| format!("{}: {error}", path.display());
         let exported = if self.rescale {
             let data = self.data.load()?;
             let (exported, rescaling) =
-                export_rescaled(&network, product, &data.train).map_err(in_file)?;
+                export_rescaled(&network, format, &data.train).map_err(in_file)?;
             print!("{rescaling}");
             exported
         } else {
-            export(&network, product).map_err(in_file)?
+            export(&network, format).map_err(in_file)?
         };
         warn_of_saturation(&exported);
         let mut blob = exported.blob;

@@ -12,9 +12,10 @@ use runtime_nostd::q8_8::Product;
 
 use super::graph::{Graph, IMAGE, Name, cast_to, first_of_dense_tail, int};
 use super::proto::tensor_proto::DataType;
-use crate::export::{ExportError, export};
+use crate::export::{ExportError, Proven, prove};
 use crate::network::Network;
-use crate::quantize::{FixedLayer, FixedParameters, quantize};
+use crate::quantize::{FixedLayer, FixedParameters};
+use crate::scale::Scales;
 
 /// The least and the greatest activation.
 const ACTIVATIONS: (i32, i32) = (i16::MIN as i32, i16::MAX as i32);
@@ -24,12 +25,10 @@ const ACTIVATIONS: (i32, i32) = (i16::MIN as i32, i16::MAX as i32);
 /// raw logits, `int32`.
 ///
 /// # Errors
-/// As [`export`]: only a network whose sums fit 32 bits has these logits.
+/// As [`export`](crate::export::export): only a network whose sums fit 32 bits has these logits.
 pub fn export_integer(network: &Network) -> Result<Vec<u8>, ExportError> {
-    // The proof that no sum overflows.
-    export(network, Product::Exact)?;
     let shapes = network.check()?;
-    let (fixed, _) = quantize(network, Product::Exact);
+    let Proven { fixed, .. } = prove(network, Product::Exact.into(), &Scales::identity(network)?)?;
     let mut writer = Writer {
         graph: Graph::default(),
         outputs: Vec::new(),
