@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use runtime_nostd::Model;
-use runtime_nostd::blob::crc32;
+use runtime_nostd::blob::{ARITHMETIC_VERSION, FORMAT_VERSION, crc32};
 
 use crate::network::Network;
 
@@ -36,6 +36,12 @@ pub fn rust_module(network: &Network, model: &Model<'_>, blob: &[u8], blob_path:
         "// Written by `exporter export`; a new export overwrites it.\n"
     ));
     line(format_args!("//! {}", one_line(&network.provenance)));
+    line(format_args!("//!"));
+    line(format_args!(
+        "//! Exporter {}, blob format {FORMAT_VERSION}, arithmetic {ARITHMETIC_VERSION}, {:?} products.",
+        env!("CARGO_PKG_VERSION"),
+        model.product(),
+    ));
     line(format_args!("//!"));
     line(format_args!(
         "//! {} parameters, {} MACs, {} bytes of flash, {} bytes of arena. CRC-32 of the blob: {:08x}.\n",

@@ -31,12 +31,18 @@ pub enum SectionError {
     Infer(#[from] InferError),
 }
 
-/// Appends what `network` is: its provenance and the names of its classes, one to a line.
+/// Appends what `network` is: its provenance with the exporter's version, and the names of its
+/// classes, one to a line.
 ///
 /// # Errors
 /// They are too long.
 pub fn append_metadata(blob: &Blob, network: &Network) -> Result<Blob, SectionError> {
-    let lines = [&network.provenance].into_iter().chain(&network.classes);
+    let provenance = format!(
+        "{}; exporter {}",
+        network.provenance,
+        env!("CARGO_PKG_VERSION")
+    );
+    let lines = [&provenance].into_iter().chain(&network.classes);
     let lines: Vec<String> = lines
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();

@@ -222,9 +222,12 @@ fn image_files_are_verified() {
 fn class_names_are_in_the_metadata() {
     let (_folder, blob) = exported();
     assert!(!printed(&["inspect", text(&blob)]).contains("class 0"));
-    printed(&["export", NETWORK, "-o", text(&blob), "--metadata"]);
+    let export = ["export", NETWORK, "-o", text(&blob)];
+    printed(&[&export[..], &["--metadata", "--accuracy"]].concat());
     let table = printed(&["inspect", text(&blob)]);
     assert!(table.contains("\nfrom: evolve "), "{table}");
+    let measured = " in fixed point on 1000 test images of mnist-subset; exporter ";
+    assert!(table.contains(measured), "{table}");
     assert!(table.ends_with("\nclass 8: 8\nclass 9: 9\n"), "{table}");
 }
 

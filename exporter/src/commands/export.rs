@@ -10,6 +10,7 @@ use exporter::module::rust_module;
 use exporter::network::Network;
 use exporter::quantize::{Format, WeightBits};
 use exporter::sections::{append_golden, append_metadata};
+use exporter::verify::verify;
 use exporter::write::Blob;
 use runtime_nostd::q8_8::Product;
 
@@ -33,6 +34,10 @@ pub(crate) struct Export {
     /// Store class names and provenance in the blob.
     #[arg(long)]
     metadata: bool,
+    /// Measure the accuracy on the test images, in f32 and in fixed point, and state it in the
+    /// provenance.
+    #[arg(long)]
+    accuracy: bool,
     /// Store this many test images with their logits in the blob, for a self-test of the device.
     #[arg(long, value_name = "N", default_value_t = 0)]
     golden: usize,
@@ -43,7 +48,7 @@ pub(crate) struct Export {
     /// images.
     #[arg(long)]
     rescale: bool,
-    /// Where the images for --golden and --rescale are.
+    /// Where the images for --accuracy, --golden and --rescale are.
     #[command(flatten)]
     data: DataOptions,
 }
@@ -87,7 +92,7 @@ impl Export {
     /// Folds, quantizes, proves and writes.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
         let path = &self.network;
-        let network = read_network(path)?;
+        let mut network = read_network(path)?;
         let format = Format {
             product: self.product.into(),
             weight_bits: self.weight_bits.into(),
@@ -109,6 +114,9 @@ impl Export {
         };
         warn_of_saturation(&exported);
         let mut blob = exported.blob;
+        if self.accuracy {
+            network.provenance += &accuracy(&network, &blob, &self.data)?;
+        }
         if self.metadata {
             blob = append_metadata(&blob, &network)?;
         }
@@ -133,6 +141,21 @@ fn warn_of_saturation(exported: &Exported) {
             );
         }
     }
+}
+
+/// What a network's provenance says about its accuracy.
+fn accuracy(network: &Network, blob: &Blob, data: &DataOptions) -> Result<String, Box<dyn Error>> {
+    let data = data.load()?;
+    let found = verify(&blob.model()?, network, data.test_or_all(), usize::MAX)?;
+    let percent = |count: usize| 100.0 * count as f64 / found.images as f64;
+    let which = if data.test.is_empty() { "" } else { "test " };
+    Ok(format!(
+        "; {:.2} % in f32 and {:.2} % in fixed point on {} {which}images of {}",
+        percent(found.correct_f32),
+        percent(found.correct_fixed),
+        found.images,
+        data.name
+    ))
 }
 
 /// Appends the first `count` test images as golden vectors.

@@ -2,6 +2,8 @@
 
 //! evolve 0.1.0, mnist-subset, seed 1, individual 134, accuracy on Dtest 98.67 %
 //!
+//! Exporter 0.1.0, blob format 1, arithmetic 1, Exact products.
+//!
 //! 11449 parameters, 556188 MACs, 25244 bytes of flash, 5076 bytes of arena. CRC-32 of the blob: b10831ce.
 
 use runtime_nostd::geometry::Shape;
