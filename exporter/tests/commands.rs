@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use exporter::dataset::Dataset;
+use exporter::picture::thousands;
+use exporter::write::Blob;
 use image::GrayImage;
 
 const NETWORK: &str = concat!(
@@ -241,4 +243,21 @@ fn an_existing_file_survives_a_failed_export() {
     fs::write(&broken, bytes).expect("a writable folder");
     assert!(refused(&["export", text(&broken), "-o", text(&blob)]).contains("broken.network"));
     assert_eq!(fs::read(&blob).expect("the blob"), before);
+}
+
+#[test]
+fn a_network_is_drawn() {
+    let (folder, blob) = exported();
+    let svg = folder.path().join("network.svg");
+    printed(&["inspect", text(&blob), "--svg", text(&svg)]);
+    let drawn = fs::read_to_string(&svg).expect("the picture");
+    assert!(drawn.starts_with("<svg ") && drawn.ends_with("</svg>\n"));
+    let blob = Blob::read(&blob).expect("the blob");
+    let model = blob.model().expect("an exported blob");
+    let maps = drawn.matches("<g transform").count();
+    assert_eq!(maps, model.layers().len() + 1);
+    for region in model.regions().skip(1) {
+        let label = format!(" {}</text>", thousands(region.bytes as u64));
+        assert!(drawn.contains(&label), "{label}");
+    }
 }

@@ -1,9 +1,13 @@
 //! The RAM of named networks, to the byte.
 
 use exporter::cuts::least_cuts;
+use exporter::write::write;
+use runtime_nostd::geometry::Activation;
 use runtime_nostd::geometry::{Op, Shape, Window};
-use runtime_nostd::{Chain, arena_bytes};
+use runtime_nostd::q8_8::Product;
+use runtime_nostd::{Chain, Content, Region, arena_bytes};
 use tests::models::{Architecture, m2, mobilenet, resnet8, w6};
+use tests::random_network::build;
 
 /// Bytes without cuts, and with the cuts that the exporter chooses.
 fn arena(architecture: &Architecture) -> (usize, usize) {
@@ -42,4 +46,31 @@ fn the_arena_is_a_constant() {
     };
     // Two words of progress, three padded rows, one row of four channels, two accumulators.
     assert_eq!(BYTES, 4 * (2 + (3 * 10 / 2 + 1) + (8 * 4 / 2 + 1) + 2));
+}
+
+#[test]
+fn the_arena_is_told_part_by_part() {
+    let op = Op::Conv {
+        window: Window::square(3, 1, 1),
+        out_channels: 4,
+    };
+    let hidden = [(op, Activation::Relu)];
+    let network = build(Shape::new(8, 8, 1), Product::Exact, &hidden, 2, 1);
+    let blob = write(&network).expect("within bounds");
+    let model = blob.model().expect("a blob that parses");
+    let regions: Vec<Region> = model.regions().collect();
+    // As above.
+    let parts = [
+        (Content::Progress, 0, 8),
+        (Content::Image, 8, 64),
+        (Content::Rows { layer: 0 }, 80, 68),
+        (Content::Sums { layer: 1 }, 72, 8),
+    ];
+    let parts = parts.map(|(content, start, bytes)| Region {
+        content,
+        start,
+        bytes,
+    });
+    assert_eq!(regions, parts);
+    assert_eq!(model.arena_bytes(), 148);
 }

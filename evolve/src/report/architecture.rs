@@ -2,18 +2,14 @@
 
 use exporter::export::export;
 use exporter::inspect::describe;
+use exporter::solid::{SOLID_SIZE, solid};
 use maud::{Markup, PreEscaped, html};
-use plotters::prelude::*;
 use runtime_nostd::Layer;
 use runtime_nostd::geometry::{Op, Shape};
 
 use super::ReportError;
 use super::course::Course;
 use super::numbers::thousands;
-use super::palette::Role;
-
-/// Width and height of a map's picture in pixels.
-const MAP_SIZE: (i32, i32) = (92, 64);
 
 /// The layers of the winner's blob from the image to the logits, and their sums.
 ///
@@ -81,44 +77,12 @@ fn shape(shape: Shape) -> String {
     format!("{} × {} × {}", shape.height, shape.width, shape.channels)
 }
 
-/// A feature map as a solid: its face is rows by columns, its depth grows with the channels. Sides
-/// are drawn by their square roots, so that 1 and 32 fit one scale.
 fn map(shape: Shape) -> Markup {
-    let drawn = draw_map(shape).expect("drawing into memory does not fail");
-    html! { div.map aria-hidden="true" { (PreEscaped(drawn)) } }
-}
-
-fn draw_map(shape: Shape) -> Result<String, DrawingAreaErrorKind<std::io::Error>> {
-    let side = |elements: u16| (8.0 * f64::from(elements).sqrt()).min(46.0) as i32;
-    let (width, height) = (side(shape.width), side(shape.height));
-    let depth = ((4.0 * f64::from(shape.channels).sqrt()) as i32).min(32);
-    // The solid recedes to the upper right, half as far up as right.
-    let (dx, dy) = (depth, depth / 2);
-    let left = (MAP_SIZE.0 - width - dx) / 2;
-    let top = (MAP_SIZE.1 - height - dy) / 2 + dy;
-    let (right, bottom) = (left + width, top + height);
-    let face = [(left, top), (right, top), (right, bottom), (left, bottom)];
-    let lid = [
-        (left, top),
-        (left + dx, top - dy),
-        (right + dx, top - dy),
-        (right, top),
-    ];
-    let flank = [
-        (right, top),
-        (right + dx, top - dy),
-        (right + dx, bottom - dy),
-        (right, bottom),
-    ];
-    let mut picture = String::new();
-    let size = (MAP_SIZE.0 as u32, MAP_SIZE.1 as u32);
-    let root = SVGBackend::with_string(&mut picture, size).into_drawing_area();
-    for (side, opacity) in [(face, 0.55), (lid, 0.3), (flank, 0.42)] {
-        root.draw(&Polygon::new(side, Role::Blue.color().mix(opacity)))?;
-        let outline = side.into_iter().chain([side[0]]).collect::<Vec<_>>();
-        root.draw(&PathElement::new(outline, Role::Blue.color()))?;
+    let (width, height) = SOLID_SIZE;
+    html! {
+        div.map aria-hidden="true" {
+            svg width=(width) height=(height) viewBox=(format!("0 0 {width} {height}"))
+                xmlns="http://www.w3.org/2000/svg" { (PreEscaped(solid(shape))) }
+        }
     }
-    root.present()?;
-    drop(root);
-    Ok(picture)
 }

@@ -1,17 +1,6 @@
 //! Numbers as people read them.
 
-/// `12,304`.
-pub(super) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub(super) use exporter::picture::thousands;
 
 /// `98.70 %`, of a share between 0 and 1, which no line break divides.
 pub(super) fn percent(share: f64) -> String {

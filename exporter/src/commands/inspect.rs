@@ -5,14 +5,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 use exporter::inspect::Inspection;
+use exporter::picture::picture;
 
-use super::files::{parse, read_blob};
+use super::files::{parse, read_blob, write_file};
 
 /// What to inspect.
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
     /// A blob (.q88).
     blob: PathBuf,
+    /// Draw the network: maps, costs, and what lies where in the arena.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
 }
 
 impl Inspect {
@@ -21,6 +25,9 @@ impl Inspect {
         let blob = read_blob(&self.blob)?;
         let model = parse(&blob, &self.blob)?;
         print!("{}", Inspection::new(&model, blob.as_bytes().len()));
+        if let Some(path) = &self.svg {
+            write_file(path, picture(&model, blob.as_bytes().len()).as_bytes())?;
+        }
         Ok(())
     }
 }
