@@ -5,11 +5,13 @@
 //! ([`scale`]) where that makes the error at the logits less ([`rescale`]).
 
 pub mod agreement;
+pub mod board;
 pub mod confusion;
 pub mod cuts;
 pub mod dataset;
 pub mod device;
 pub mod diff_layers;
+pub mod energy;
 pub mod export;
 pub mod file;
 pub mod fold;

@@ -8,6 +8,7 @@ pub mod models;
 pub mod oracle;
 pub mod random_network;
 pub mod reference;
+pub mod workload;
 
 /// The folder of the firmware that emulated devices run.
 pub fn firmware_folder() -> &'static Path {

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use exporter::board::Core;
 use tests::models::small_blobs;
 
 const CORTEX_M0: &str = "thumbv6m-none-eabi";
@@ -86,6 +87,18 @@ fn inference_needs_little_stack() -> Result<(), Box<dyn Error>> {
         assert!(bytes <= STACK, "{target}: {bytes} bytes of stack");
     }
     Ok(())
+}
+
+#[test]
+fn the_exporter_counts_on_these_limits() {
+    for (target, _, limit) in FLASH {
+        let core = match target {
+            CORTEX_M0 => Core::CortexM0,
+            _ => Core::CortexM4,
+        };
+        assert!(limit <= core.code_bytes(), "{target}");
+        assert!(STACK <= core.stack_bytes(), "{target}");
+    }
 }
 
 fn toolchain() -> Result<(), Box<dyn Error>> {

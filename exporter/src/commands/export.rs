@@ -14,6 +14,7 @@ use exporter::verify::verify;
 use exporter::write::Blob;
 use runtime_nostd::q8_8::Product;
 
+use super::board::BoardOptions;
 use super::data::DataOptions;
 use super::files::write_file;
 
@@ -51,6 +52,9 @@ pub(crate) struct Export {
     /// Where the images for --accuracy, --golden and --rescale are.
     #[command(flatten)]
     data: DataOptions,
+    /// Where it is meant to run; nothing is written if it does not fit.
+    #[command(flatten)]
+    board: BoardOptions,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -123,6 +127,7 @@ impl Export {
         if self.golden > 0 {
             blob = add_golden(&blob, self.golden, &self.data)?;
         }
+        self.board.check(&blob.model()?, blob.as_bytes().len())?;
         write_export(&network, &blob, &self.output, self.rust.as_deref())
     }
 }

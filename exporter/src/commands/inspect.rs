@@ -7,6 +7,7 @@ use clap::Args;
 use exporter::inspect::Inspection;
 use exporter::picture::picture;
 
+use super::board::BoardOptions;
 use super::files::{parse, read_blob, write_file};
 
 /// What to inspect.
@@ -17,10 +18,13 @@ pub(crate) struct Inspect {
     /// Draw the network: maps, costs, and what lies where in the arena.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
+    /// Where it is meant to run.
+    #[command(flatten)]
+    board: BoardOptions,
 }
 
 impl Inspect {
-    /// Prints the table.
+    /// Prints the table, and whether the network fits.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
         let blob = read_blob(&self.blob)?;
         let model = parse(&blob, &self.blob)?;
@@ -28,6 +32,6 @@ impl Inspect {
         if let Some(path) = &self.svg {
             write_file(path, picture(&model, blob.as_bytes().len()).as_bytes())?;
         }
-        Ok(())
+        self.board.check(&model, blob.as_bytes().len())
     }
 }

@@ -1,5 +1,6 @@
 //! One module for each command: its options and what it does.
 
+mod board;
 mod data;
 mod diff_layers;
 mod export;

@@ -18,7 +18,7 @@ pub(crate) struct Core {
     emulator: &'static str,
     machine: &'static [&'static str],
     /// The plugin's model of its cycles.
-    model: &'static str,
+    pub(crate) model: &'static str,
     faults_unaligned: bool,
 }
 

@@ -1,15 +1,15 @@
 //! What inference costs on emulated cores: see `tests/cycles`.
 
 mod core;
+mod fit;
 mod report;
-mod workload;
 
 use std::process::ExitCode;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use tests::case_file::{Case, files};
-use tests::{kernel_shapes, random_network};
+use tests::{kernel_shapes, random_network, workload};
 
 use crate::core::{CORES, Error, Firmware, Plugin};
 use crate::report::{Report, Row};
@@ -22,8 +22,9 @@ fn main() -> ExitCode {
     let run = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => run(Report::check),
         ["--update"] => run(Report::update),
+        ["--fit"] => fit::fit(),
         _ => {
-            eprintln!("usage: tests/cycles [--update]");
+            eprintln!("usage: tests/cycles [--update | --fit]");
             return ExitCode::from(2);
         }
     };

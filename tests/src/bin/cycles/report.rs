@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::core::{CORES, Counts, Error, tests_folder};
-use crate::workload::{Share, Workload};
+use tests::workload::{Share, Workload};
 
 /// Growth of an instruction count that is let pass.
 const TOLERANCE: f64 = 0.02;

@@ -3,20 +3,25 @@
 use exporter::quantize::FixedNetwork;
 use runtime_nostd::geometry::{Activation, Op, Shape, Window};
 use runtime_nostd::q8_8::Product;
-use tests::case_file::Case;
-use tests::random_network;
+
+use crate::case_file::Case;
+use crate::random_network;
 
 /// A network to measure.
-pub(crate) struct Workload {
-    pub(crate) name: &'static str,
-    pub(crate) what: &'static str,
-    pub(crate) share: Share,
-    network: FixedNetwork,
+pub struct Workload {
+    /// Its short name.
+    pub name: &'static str,
+    /// What it computes.
+    pub what: &'static str,
+    /// Which part of it is of interest.
+    pub share: Share,
+    /// The network.
+    pub network: FixedNetwork,
 }
 
 /// Which part of an inference is of interest.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Share {
+pub enum Share {
     /// The first layer, and what its cost is divided by: multiply-accumulates with weights of the
     /// network, padding included, or elements of its output.
     Layer(u64),
@@ -59,14 +64,15 @@ impl Workload {
         }
     }
 
-    pub(crate) fn case(&self) -> Case {
+    /// The network with an image.
+    pub fn case(&self) -> Case {
         let pixels = random_network::pixels(self.network.input.shape, 7);
         Case::new(self.name, &self.network, pixels)
     }
 }
 
 /// A network with random weights, 8 fractional bits, and ReLU behind every convolution.
-fn network(input: Shape, hidden: &[Op], classes: u16) -> FixedNetwork {
+pub fn network(input: Shape, hidden: &[Op], classes: u16) -> FixedNetwork {
     let hidden: Vec<_> = hidden
         .iter()
         .map(|&op| match op {
@@ -83,7 +89,8 @@ fn network(input: Shape, hidden: &[Op], classes: u16) -> FixedNetwork {
     network
 }
 
-pub(crate) fn workloads() -> Vec<Workload> {
+/// All of them.
+pub fn workloads() -> Vec<Workload> {
     let conv = |kernel, padding, out_channels| Op::Conv {
         window: Window::square(kernel, 1, padding),
         out_channels,

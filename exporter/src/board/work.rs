@@ -1,0 +1,192 @@
+//! What an inference does, counted in the units that the kernels repeat: the inputs of the cycle
+//! model.
+
+use runtime_nostd::Model;
+use runtime_nostd::geometry::{Op, Shape, Window};
+
+/// The units, by the names that the file of costs uses. A "row" is one that a layer takes or gives, a
+/// "window row" one kernel row in one column, a "pair" two neighboring elements of a kernel row, a
+/// "group" up to four filters that share the activations loaded (FORMAT.md), a "unit" four channels in
+/// two columns. Maxima over fewer than four channels have units of their own.
+pub const UNITS: [&str; 29] = [
+    "inference",
+    "image_row",
+    "image_element",
+    "row",
+    "conv_row_group",
+    "conv_column_group",
+    "conv_window_row_group",
+    "conv_pair_group",
+    "conv_pair_filter",
+    "conv_output",
+    "dense_row_group",
+    "dense_pair_group",
+    "dense_pair_filter",
+    "dense_row_output",
+    "depthwise_column_group",
+    "depthwise_window_row_group",
+    "depthwise_tap_group",
+    "depthwise_tap",
+    "depthwise_output",
+    "pool_row",
+    "max_window_row",
+    "max_unit",
+    "narrow_max_window_row",
+    "narrow_max_pixel",
+    "narrow_max_element",
+    "avg_window_row",
+    "avg_element",
+    "avg_output",
+    "add_element",
+];
+
+/// How often each of the [`UNITS`] is done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work(pub [f64; UNITS.len()]);
+
+/// Filters that share what is loaded.
+const GROUP: usize = 4;
+
+/// Channels whose maxima one step of the DSP kernel finds.
+const UNIT_CHANNELS: usize = 4;
+
+impl Work {
+    const NONE: Self = Self([0.0; UNITS.len()]);
+
+    /// What a whole inference does, all layers included.
+    pub fn of_inference(model: &Model<'_>) -> Self {
+        let mut work = Self::NONE;
+        work.add("inference", 1);
+        work.add("image_row", model.input().height.into());
+        work.add("image_element", model.input().elements());
+        for layer in model.layers() {
+            let layer = Self::of_layer(layer.op(), layer.input(), layer.output());
+            for (sum, count) in work.0.iter_mut().zip(layer.0) {
+                *sum += count;
+            }
+        }
+        work
+    }
+
+    /// What one layer does.
+    pub fn of_layer(op: Op, input: Shape, output: Shape) -> Self {
+        let mut work = Self::NONE;
+        let (columns, channels) = (usize::from(output.width), usize::from(input.channels));
+        let filters = op.filters(input);
+        let groups = filters.div_ceil(GROUP);
+        let pixels = usize::from(output.height) * columns;
+        work.add("row", rows_of_work(op, input, output));
+        match op {
+            Op::Conv { window, .. } => {
+                let window_rows = columns * kernel_rows(window, input, output);
+                let row_elements = usize::from(window.kernel_w) * channels;
+                let pairs = window_rows * row_elements.div_ceil(2);
+                work.add("conv_row_group", usize::from(output.height) * groups);
+                work.add("conv_column_group", pixels * groups);
+                work.add("conv_window_row_group", window_rows * groups);
+                work.add("conv_pair_group", pairs * groups);
+                work.add("conv_pair_filter", pairs * filters);
+                work.add("conv_output", output.elements());
+            }
+            Op::Dense { .. } => {
+                let rows = usize::from(input.height);
+                let pairs = rows * input.row_elements().div_ceil(2);
+                work.add("dense_row_group", rows * groups);
+                work.add("dense_pair_group", pairs * groups);
+                work.add("dense_pair_filter", pairs * filters);
+                work.add("dense_row_output", rows * filters);
+            }
+            Op::Depthwise { window } => {
+                let window_rows = columns * kernel_rows(window, input, output);
+                let taps = window_rows * usize::from(window.kernel_w);
+                work.add("depthwise_column_group", pixels * groups);
+                work.add("depthwise_window_row_group", window_rows * groups);
+                work.add("depthwise_tap_group", taps * groups);
+                work.add("depthwise_tap", taps * channels);
+                work.add("depthwise_output", output.elements());
+            }
+            Op::MaxPool { window } => {
+                let rows = kernel_rows(window, input, output);
+                let window_rows = columns * rows;
+                let width = usize::from(window.kernel_w);
+                work.add("pool_row", rows);
+                if channels < UNIT_CHANNELS {
+                    work.add("narrow_max_window_row", window_rows);
+                    work.add("narrow_max_pixel", window_rows * width);
+                    work.add("narrow_max_element", window_rows * width * channels);
+                } else {
+                    let units = width.div_ceil(2) * channels.div_ceil(UNIT_CHANNELS);
+                    work.add("max_window_row", window_rows);
+                    work.add("max_unit", window_rows * units);
+                }
+            }
+            Op::AvgPool { window } => {
+                let rows = kernel_rows(window, input, output);
+                let window_rows = columns * rows;
+                let elements = window_rows * usize::from(window.kernel_w) * channels;
+                work.add("pool_row", rows);
+                work.add("avg_window_row", window_rows);
+                work.add("avg_element", elements);
+                work.add("avg_output", output.elements());
+            }
+            Op::Add { .. } => work.add("add_element", output.elements()),
+            Op::Branch { .. } => {}
+        }
+        work
+    }
+
+    fn add(&mut self, unit: &str, times: usize) {
+        debug_assert!(UNITS.contains(&unit), "{unit}");
+        let counts = self.0.iter_mut().zip(UNITS);
+        for (count, _) in counts.filter(|(_, name)| *name == unit) {
+            *count += times as f64;
+        }
+    }
+}
+
+/// How often a layer is called: a dense layer takes every row that it reads, others give theirs.
+fn rows_of_work(op: Op, input: Shape, output: Shape) -> usize {
+    match op {
+        Op::Dense { .. } => input.height.into(),
+        Op::Branch { .. } => 0,
+        _ => output.height.into(),
+    }
+}
+
+/// Kernel rows inside the map, summed over all output rows: what is above and below is skipped.
+fn kernel_rows(window: Window, input: Shape, output: Shape) -> usize {
+    (0..usize::from(output.height))
+        .map(|y| {
+            let top = y * usize::from(window.stride_h);
+            let bottom = top + usize::from(window.kernel_h);
+            let pad = usize::from(window.pad_top);
+            let end = bottom.min(pad + usize::from(input.height));
+            end.saturating_sub(top.max(pad))
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_convolution_is_counted_without_the_rows_outside_the_map() {
+        let op = Op::Conv {
+            window: Window::square(3, 1, 1),
+            out_channels: 5,
+        };
+        let input = Shape::new(4, 6, 3);
+        let work = Work::of_layer(op, input, Shape::new(4, 6, 5));
+        let count = |unit: &str| {
+            let index = UNITS.iter().position(|name| *name == unit);
+            work.0[index.expect("a unit")]
+        };
+        // Two groups, and 2 + 3 + 3 + 2 kernel rows of nine elements for each of six columns.
+        assert_eq!(count("conv_window_row_group"), 120.0);
+        assert_eq!(count("conv_pair_group"), 600.0);
+        assert_eq!(count("conv_pair_filter"), 1500.0);
+        assert_eq!(count("conv_output"), 120.0);
+        assert_eq!(count("dense_pair_group"), 0.0);
+    }
+}
