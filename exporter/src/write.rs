@@ -86,7 +86,7 @@ pub enum WriteError {
     /// An accumulator could overflow.
     #[error(
         "layer {layer}, filter {filter}: the sum of 16-bit products could exceed 32 bits; train \
-         with smaller weights (weight decay) or scale this filter down"
+         with smaller weights (weight decay) or export with --weight-bits auto"
     )]
     Overflow {
         /// The layer.

@@ -304,6 +304,7 @@ fn logits_that_could_overflow_are_refused_with_layer_and_filter() {
     );
     let [calibration, _] = images(network.input.shape, 1.0);
     assert!(export_rescaled(&network, Product::Exact, &calibration).is_err());
+    assert!(export(&network, PER_LAYER).is_ok(), "fewer fractional bits");
 }
 
 const PER_LAYER: Format = Format {
