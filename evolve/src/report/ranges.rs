@@ -6,6 +6,7 @@ use exporter::inspect::describe;
 use exporter::ranges::{BARS, Histogram, Stores, weights};
 use maud::{Markup, PreEscaped, html};
 use plotters::prelude::*;
+use runtime_nostd::Parameters;
 use runtime_nostd::q8_8::ACTIVATION_FRAC_BITS;
 
 use super::ReportError;
@@ -50,7 +51,7 @@ pub(super) fn ranges(course: &Course, test: &Images) -> Result<Markup, ReportErr
                 }
                 tbody {
                     @for (index, layer) in model.layers().iter().enumerate() {
-                        @let frac_bits = layer.parameters().map_or(0, runtime_nostd::Parameters::frac_bits);
+                        @let frac_bits = layer.parameters().map_or(0, Parameters::frac_bits);
                         tr {
                             th scope="row" { (describe(layer)) }
                             (cells(weights(layer).as_ref(), frac_bits))
