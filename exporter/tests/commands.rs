@@ -261,3 +261,20 @@ fn a_network_is_drawn() {
         assert!(drawn.contains(&label), "{label}");
     }
 }
+
+#[test]
+fn what_does_not_fit_a_board_is_not_exported() {
+    let (folder, blob) = exported();
+    let boards = folder.path().join("boards.toml");
+    let tiny = "[[board]]\nname = \"tiny\"\ncore = \"Cortex-M0\"\nclock_mhz = 1\n\
+                flash_bytes = 100000\nram_bytes = 1500\n";
+    fs::write(&boards, tiny).expect("a writable folder");
+    let options = ["--board", "tiny", "--boards", text(&boards)];
+    let message = refused(&[&["inspect", text(&blob)][..], &options].concat());
+    assert!(message.contains("does not fit tiny: RAM"), "{message}");
+    let other = folder.path().join("other.q88");
+    refused(&[&["export", NETWORK, "-o", text(&other)][..], &options].concat());
+    assert!(!other.exists());
+    let said = printed(&["inspect", text(&blob), "--board", "nrf52840"]);
+    assert!(said.contains("ms per inference, estimated"), "{said}");
+}
