@@ -41,15 +41,15 @@ impl Core {
     /// bytes: `tests/tests/footprint.rs` measures and pins it for Cortex-M0 and M4.
     pub const fn code_bytes(self) -> usize {
         match self {
-            Self::CortexM0 | Self::CortexM0Plus => 20_200,
+            Self::CortexM0 | Self::CortexM0Plus => 20_700,
             // Not measured for Cortex-M3: the code is Cortex-M4's with fewer instructions.
-            Self::CortexM3 | Self::CortexM4 => 22_500,
+            Self::CortexM3 | Self::CortexM4 => 23_900,
         }
     }
 
     /// The most stack that inference takes, in bytes; measured likewise.
     pub const fn stack_bytes(self) -> usize {
-        976
+        696
     }
 
     /// The cycles of its instructions.
