@@ -285,6 +285,22 @@ fn print_polished(lines: &[PolishedLine], folder: &Path) {
     println!();
 }
 
+/// The most memory that this process has had at a time, images and report included; what a candidate's
+/// training takes is known before it starts ([`evolve::train::workspace_bytes`]).
+#[cfg(unix)]
+fn peak_memory_bytes() -> Option<u64> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    // Apple counts bytes, everybody else kilobytes.
+    let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    Some(u64::try_from(usage.max_rss()).ok()? * unit)
+}
+
+#[cfg(not(unix))]
+fn peak_memory_bytes() -> Option<u64> {
+    None
+}
+
 fn print_report(report: &Report, time: Duration, path: &Path) {
     let [train, test, validation] = report.images;
     let folder = path.display();
@@ -302,6 +318,9 @@ fn print_report(report: &Report, time: Duration, path: &Path) {
         report.seed,
         time.as_secs_f64()
     );
+    if let Some(bytes) = peak_memory_bytes() {
+        println!("peak memory of this process: {} MiB", bytes >> 20);
+    }
     println!();
     println!("winner: individual {}", report.winner.id);
     println!(
