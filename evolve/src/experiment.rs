@@ -1,8 +1,8 @@
 //! The paper's experiments (section 5), each as one command.
 //!
-//! An experiment is a set of runs ([`definition`]): configurations, each with several seeds. Every run
+//! An experiment is a set of runs (`definition`): configurations, each with several seeds. Every run
 //! has a folder of its own with a journal, so that an experiment that was interrupted goes on where it
-//! was. What came of it is told beside the paper's figures ([`outcome`]).
+//! was. What came of it is told beside the paper's figures (`outcome`).
 
 use std::path::{Path, PathBuf};
 

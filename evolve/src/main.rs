@@ -291,7 +291,11 @@ fn print_polished(lines: &[PolishedLine], folder: &Path) {
 fn peak_memory_bytes() -> Option<u64> {
     use nix::sys::resource::{UsageWho, getrusage};
     // Apple counts bytes, everybody else kilobytes.
-    let unit = if cfg!(target_vendor = "apple") { 1 } else { 1024 };
+    let unit = if cfg!(target_vendor = "apple") {
+        1
+    } else {
+        1024
+    };
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
     Some(u64::try_from(usage.max_rss()).ok()? * unit)
 }
