@@ -139,11 +139,20 @@ def normalize(pixels, mean, std):
     return (x - torch.tensor(mean).view(-1, 1, 1)) / torch.tensor(std).view(-1, 1, 1)
 
 
+def remove_stack_traces(path):
+    """The exporter notes where in which file of this machine a node comes from."""
+    model = onnx.load(path)
+    for part in (model.graph, *model.graph.node, *model.graph.value_info):
+        del part.metadata_props[:]
+    onnx.save(model, path)
+
+
 def export(model, example, path, exporter):
     if exporter == "dynamo":
         batch = torch.export.Dim("batch")
         program = torch.onnx.export(model, (example,), dynamo=True, dynamic_shapes=({0: batch},))
         program.save(path, external_data=False)
+        remove_stack_traces(path)
         return
     keeps_norm = exporter.endswith("normalization")
     mode = torch.onnx.TrainingMode
