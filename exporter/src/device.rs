@@ -134,7 +134,7 @@ pub enum DeviceError {
     Failed {
         /// What was run.
         command: String,
-        /// What it printed to its standard error.
+        /// What it printed, to its standard error if there is something.
         message: String,
     },
 }
@@ -174,8 +174,7 @@ impl Device {
     /// # Errors
     /// [`DeviceError::Failed`] if the firmware panics.
     pub fn demo(&self) -> Result<String, DeviceError> {
-        let output = run(&mut self.cargo("run"))?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        run(&mut self.cargo("run"))
     }
 
     /// The raw logits of all `images`, `[images, classes]`, as the device computes them.
@@ -220,12 +219,7 @@ impl Device {
     pub fn elf(&self) -> Result<Vec<u8>, DeviceError> {
         let mut cargo = self.cargo("build");
         let built = run(cargo.arg("--message-format=json-render-diagnostics"))?;
-        let built = String::from_utf8_lossy(&built.stdout);
-        let path = built
-            .rsplit_once("\"executable\":\"")
-            .and_then(|(_, rest)| rest.split('"').next())
-            .map(PathBuf::from)
-            .unwrap_or_default();
+        let path = executable(&built).unwrap_or_default();
         fs::read(&path).map_err(|source| DeviceError::Io { path, source })
     }
 
@@ -247,17 +241,31 @@ impl Device {
     }
 }
 
-fn run(command: &mut Command) -> Result<Output, DeviceError> {
-    let output = command.output().map_err(|source| DeviceError::Io {
+/// Runs a program to its end; what it prints to its standard output, if it succeeds.
+///
+/// # Errors
+/// It cannot be started, or fails ([`DeviceError::Failed`]).
+pub fn run(command: &mut Command) -> Result<String, DeviceError> {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().map_err(|source| DeviceError::Io {
         path: command.get_program().into(),
         source,
     })?;
-    if output.status.success() {
-        Ok(output)
-    } else {
-        Err(DeviceError::Failed {
-            command: format!("{command:?}"),
-            message: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+    if status.success() {
+        return Ok(String::from_utf8_lossy(&stdout).into_owned());
     }
+    let printed = if stderr.is_empty() { stdout } else { stderr };
+    Err(DeviceError::Failed {
+        command: format!("{command:?}"),
+        message: String::from_utf8_lossy(&printed).into_owned(),
+    })
+}
+
+/// The program that `cargo build --message-format=json-render-diagnostics` says it has `built`.
+pub fn executable(built: &str) -> Option<PathBuf> {
+    let (_, rest) = built.rsplit_once("\"executable\":\"")?;
+    rest.split('"').next().map(PathBuf::from)
 }

@@ -4,8 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
+use exporter::device::{DeviceError, executable, run};
 use tempfile::TempDir;
 use thiserror::Error;
 
@@ -80,22 +81,17 @@ pub(crate) struct Counts {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum Error {
-    /// A file or a program cannot be used.
+    /// A file cannot be used.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file or the program.
+        /// The file.
         path: PathBuf,
         /// The reason.
         source: io::Error,
     },
-    /// A program says that something is wrong.
-    #[error("{command} failed:\n{message}")]
-    Failed {
-        /// What was run.
-        command: String,
-        /// What it printed.
-        message: String,
-    },
+    /// A program cannot be run, or says that something is wrong.
+    #[error(transparent)]
+    Program(#[from] DeviceError),
     /// An access would fault on the core.
     #[error("{core}: {accesses} unaligned accesses in network {network} of a file of cases")]
     Unaligned {
@@ -173,16 +169,13 @@ impl Firmware {
             .args(["--config", &cpu])
             .args(["build", "--quiet", "--release", "--target", core.target])
             .arg("--message-format=json-render-diagnostics"))?;
-        let program = built
-            .rsplit_once("\"executable\":\"")
-            .and_then(|(_, rest)| rest.split('"').next());
-        let program = program.ok_or_else(|| Error::Output {
+        let program = executable(&built).ok_or(Error::Output {
             what: "cargo",
-            text: built.clone(),
+            text: built,
         })?;
         Ok(Self {
             core,
-            program: program.into(),
+            program,
             folder: folder()?,
         })
     }
@@ -215,7 +208,7 @@ impl Firmware {
         }
     }
 
-    fn emulate(&self, cases: &[u8], options: &[&str]) -> Result<String, Error> {
+    fn emulate(&self, cases: &[u8], options: &[&str]) -> Result<(), Error> {
         let file = self.folder.path().join("cases.bin");
         fs::write(&file, cases).map_err(Error::io(&file))?;
         run(Command::new(self.core.emulator)
@@ -224,7 +217,8 @@ impl Firmware {
             .args(["-display", "none", "-monitor", "none", "-serial", "none"])
             .args(["-semihosting-config", "enable=on,target=native"])
             .args(options)
-            .args([OsStr::new("-kernel"), self.program.as_os_str()]))
+            .args([OsStr::new("-kernel"), self.program.as_os_str()]))?;
+        Ok(())
     }
 }
 
@@ -247,23 +241,4 @@ pub(crate) fn tests_folder() -> &'static Path {
 
 fn folder() -> Result<TempDir, Error> {
     tempfile::tempdir().map_err(Error::io(&std::env::temp_dir()))
-}
-
-/// What a program prints to its standard output, if it succeeds.
-fn run(command: &mut Command) -> Result<String, Error> {
-    let program = PathBuf::from(command.get_program());
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().map_err(Error::io(&program))?;
-    let stdout = String::from_utf8_lossy(&stdout).into_owned();
-    if status.success() {
-        return Ok(stdout);
-    }
-    let stderr = String::from_utf8_lossy(&stderr).into_owned();
-    Err(Error::Failed {
-        command: format!("{command:?}"),
-        message: if stderr.is_empty() { stdout } else { stderr },
-    })
 }
