@@ -201,14 +201,11 @@ impl Experiment {
         let mut runs = Vec::new();
         for seed in 1..=scale.of(self.seeds) {
             for (index, group) in self.groups.iter().enumerate() {
-                let mut config = group.options.clone().config();
-                config.seed = seed;
-                config.data = Some(data.to_owned());
+                let baseline = self.baseline.as_ref().map(|_| baseline_path(folder));
+                let options = group.options.clone().with(data, seed, baseline);
+                let mut config = options.config();
                 let generations = &mut config.settings.generations;
                 *generations = scale.of((*generations).into()) as u32;
-                if self.baseline.is_some() {
-                    config.seed_network = Some(baseline_path(folder));
-                }
                 runs.push(PlannedRun {
                     group: index,
                     folder: folder.join(format!("{}-{seed}", file_name(&group.name))),
@@ -277,6 +274,16 @@ mod tests {
             message.contains("fig1") && message.contains("fig3-speciation"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn runs_find_their_files_from_anywhere() {
+        let experiment = Experiment::named("fig5").unwrap();
+        let runs = experiment.runs(Path::new("data"), Path::new("out"), Scale::FULL);
+        let config = &runs[0].config;
+        assert!(config.data.as_ref().is_some_and(|path| path.is_absolute()));
+        let seed_network = config.seed_network.as_ref().unwrap();
+        assert!(seed_network.is_absolute() && seed_network.ends_with("out/baseline.network"));
     }
 
     #[test]

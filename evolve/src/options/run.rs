@@ -1,7 +1,7 @@
 //! Options of a run, and the settings that they mean.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use exporter::dataset::ImageOptions;
@@ -147,6 +147,16 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
+    /// These options, for the images in `data` and another seed, from `seed_network` if there is one.
+    pub fn with(self, data: &Path, seed: u64, seed_network: Option<PathBuf>) -> Self {
+        Self {
+            data: Some(data.to_owned()),
+            seed: Some(seed),
+            seed_network,
+            ..self
+        }
+    }
+
     /// What the options mean.
     pub fn config(self) -> Config {
         let preset = self.preset.unwrap_or(match self.data {
