@@ -1,9 +1,6 @@
 //! What a network costs, from its geometry alone, and the limits that keep every candidate
 //! trainable.
 
-pub use exporter::energy::{
-    FIXED_POINT_ENERGY_GAIN, Multiplication, multiplication_energy_reduction,
-};
 use exporter::write::footprint;
 use runtime_nostd::geometry::Op;
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use exporter::energy::{Multiplication, multiplication_energy_reduction};
 use exporter::export::{ExportError, export};
 use exporter::file::to_bytes;
 use exporter::module::rust_module;
@@ -14,7 +15,6 @@ use rayon::prelude::*;
 
 use super::{Run, RunError, named};
 use crate::config::Config;
-use crate::cost::{Multiplication, multiplication_energy_reduction};
 use crate::data::Data;
 use crate::evaluate::{Arithmetic, count_correct};
 use crate::history::Event;
