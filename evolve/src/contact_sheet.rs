@@ -4,7 +4,7 @@ use exporter::dataset::{Dataset, Images};
 use font8x8::{BASIC_FONTS, LATIN_FONTS, UnicodeFonts as _};
 use png::ColorType;
 
-use crate::picture::png;
+use crate::image_png::png;
 
 /// Images of a class.
 const COLUMNS: usize = 12;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use exporter::dataset::Dataset;
-use exporter::picture::thousands;
+use exporter::network_svg::thousands;
 use exporter::write::Blob;
 use image::GrayImage;
 

@@ -2,7 +2,7 @@
 
 use exporter::export::export;
 use exporter::inspect::describe;
-use exporter::solid::{SOLID_SIZE, solid};
+use exporter::map_svg::{SOLID_SIZE, solid};
 use maud::{Markup, PreEscaped, html};
 use runtime_nostd::Layer;
 use runtime_nostd::geometry::{Op, Shape};

@@ -1,6 +1,6 @@
 //! Numbers as people read them.
 
-pub(super) use exporter::picture::thousands;
+pub(super) use exporter::network_svg::thousands;
 
 /// `98.70 %`, of a share between 0 and 1, which no line break divides.
 pub(super) fn percent(share: f64) -> String {

@@ -5,7 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use exporter::dataset::Images;
 use maud::{Markup, html};
 
-use crate::picture::image_png;
+use crate::image_png::image_png;
 
 /// Image `index` with an alternative text.
 pub(super) fn picture(images: &Images, index: usize, alternative: &str) -> Markup {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use exporter::inspect::Inspection;
-use exporter::picture::picture;
+use exporter::network_svg::picture;
 
 use super::board::BoardOptions;
 use super::files::{parse, read_blob, write_file};

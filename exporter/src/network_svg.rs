@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 use runtime_nostd::{Content, Model, Region};
 
 use crate::inspect::describe;
-use crate::solid::{BLUE, SOLID_SIZE, solid};
+use crate::map_svg::{BLUE, SOLID_SIZE, solid};
 
 /// Accumulators.
 const ORANGE: &str = "#E69F00";
