@@ -86,7 +86,7 @@ fn finish<B: Backend>(run: &PlannedRun, session: &Session<'_, B>) -> Result<(), 
     let finished = if folder.join("journal").exists() {
         History::resume(folder)
             .map_err(RunError::from)
-            .and_then(|continuation| Run::resume(folder, continuation, None, session))
+            .and_then(|continuation| Run::resume(folder, continuation, |plan| plan, session))
     } else {
         Run::start(folder, run.config.clone(), session)
     }

@@ -10,6 +10,7 @@ use crate::config::{Config, TomlError};
 use crate::journal::{Journal, JournalError, Recovered};
 use crate::polish::Polished;
 use crate::population::Record;
+use crate::settings::Polish;
 
 /// The program whose runs can be resumed: another version may draw or train differently.
 const PROGRAM: &str = concat!("evolve ", env!("CARGO_PKG_VERSION"));
@@ -40,6 +41,8 @@ pub enum Event {
     /// A network of the Pareto front was trained to convergence. Which is first depends on the
     /// threads; what comes out does not.
     Polished(Polished),
+    /// The run was given another polish: what was polished before is polished anew.
+    Polish(Polish),
 }
 
 /// The first frame of a journal. The configuration is text, which other versions can read.

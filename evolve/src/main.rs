@@ -15,11 +15,12 @@ use evolve::experiment::{Experiment, conduct, describe, run_folders};
 use evolve::folder::{FrontLine, read_front};
 use evolve::history::History;
 use evolve::options::{
-    Arguments, BaselineOptions, Command, DataOptions, ExperimentOptions, MachineOptions, RunOptions,
+    Arguments, BaselineOptions, Command, DataOptions, ExperimentOptions, MachineOptions,
+    PolishOptions, RunOptions,
 };
 use evolve::report::{write_comparison, write_report};
 use evolve::results::{PolishedLine, Report};
-use evolve::run::{Run, RunError, Session};
+use evolve::run::{Plan, Run, RunError, Session};
 use evolve::terminal::Terminal;
 use evolve::train::Lanes;
 use exporter::dataset::Dataset;
@@ -39,8 +40,9 @@ fn main() -> ExitCode {
         Some(Command::Resume {
             folder,
             generations,
+            polish,
             machine,
-        }) => resume(&folder, generations, &machine),
+        }) => resume(&folder, generations, polish, &machine),
         Some(Command::Baseline(options)) => train_baseline(options),
         Some(Command::Data(options)) => describe_data(&options),
         Some(Command::Front { folder }) => front(&folder),
@@ -82,11 +84,16 @@ fn start(options: RunOptions, machine: &MachineOptions) -> Result<(), Box<dyn Er
 fn resume(
     folder: &Path,
     generations: Option<u32>,
+    polish: PolishOptions,
     machine: &MachineOptions,
 ) -> Result<(), Box<dyn Error>> {
     let continuation = History::resume(folder)?;
+    let replan = |plan: Plan| Plan {
+        generations: generations.unwrap_or(plan.generations),
+        polish: polish.or(plan.polish),
+    };
     work(folder, machine, |session| {
-        Run::resume(folder, continuation, generations, session)?.finish()
+        Run::resume(folder, continuation, replan, session)?.finish()
     })
 }
 

@@ -17,7 +17,7 @@ mod run;
 mod tests;
 mod values;
 
-pub use run::RunOptions;
+pub use run::{PolishOptions, RunOptions};
 
 /// Evolves small CNNs for microcontrollers.
 ///
@@ -60,6 +60,9 @@ pub enum Command {
         /// done: a finished run goes on.
         #[arg(long, value_name = "N")]
         generations: Option<u32>,
+        /// Another polish of the Pareto front than the run was started with; it is done anew.
+        #[command(flatten)]
+        polish: PolishOptions,
         /// Options of any run.
         #[command(flatten)]
         machine: MachineOptions,
@@ -200,9 +203,11 @@ impl BaselineOptions {
             images: self.images,
             seed: self.seed,
             split: self.split,
-            polish: Some(self.epochs),
-            polish_shift: self.shift,
-            polish_flip: self.flip,
+            polish: PolishOptions {
+                polish: Some(self.epochs),
+                polish_shift: self.shift,
+                polish_flip: self.flip,
+            },
             ..RunOptions::default()
         };
         options.config()

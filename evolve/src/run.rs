@@ -23,7 +23,7 @@ use crate::population::{Member, Population, Record, RecordError, Rejection};
 use crate::results::{GenerationLine, Report};
 use crate::search::{Search, SearchError};
 use crate::seed::{SeedFileError, genome_of, read_seed};
-use crate::settings::{SettingOutOfRange, Settings};
+use crate::settings::{Polish, SettingOutOfRange, Settings};
 use crate::train::{Backend, TrainError};
 
 mod ending;
@@ -114,6 +114,15 @@ pub enum RunError {
     },
 }
 
+/// What of a run's settings can change while it goes on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// Generations, those that are done included.
+    pub generations: u32,
+    /// The polish of the Pareto front, which is done anew if this changes.
+    pub polish: Polish,
+}
+
 /// A run in its folder, between two generations.
 pub struct Run<'a, B> {
     session: &'a Session<'a, B>,
@@ -160,15 +169,14 @@ impl<'a, B: Backend> Run<'a, B> {
         Ok(Self::new(folder, start, data, chronicle, session))
     }
 
-    /// Continues the run in `folder` where its history ends, to another number of `generations` if
-    /// one is given.
+    /// Continues the run in `folder` where its history ends; `replan` may change what is left to do.
     ///
     /// # Errors
-    /// The images have changed, or there are more generations already.
+    /// The images have changed, the plan is out of range, or more generations are done already.
     pub fn resume(
         folder: &Path,
         continuation: Continuation,
-        generations: Option<u32>,
+        replan: impl FnOnce(Plan) -> Plan,
         session: &'a Session<'a, B>,
     ) -> Result<Self, RunError> {
         let Continuation {
@@ -193,11 +201,12 @@ impl<'a, B: Backend> Run<'a, B> {
         for event in history.events() {
             run.replay(&event?)?;
         }
-        if let Some(wanted) = generations
-            && wanted != run.config.settings.generations
-        {
-            run.change_generations(wanted)?;
-        }
+        let settings = &run.config.settings;
+        let plan = Plan {
+            generations: settings.generations,
+            polish: settings.polish,
+        };
+        run.change(plan, replan(plan))?;
         Ok(run)
     }
 
@@ -234,19 +243,42 @@ impl<'a, B: Backend> Run<'a, B> {
                 self.progress.polished.insert(polished.id, polished.clone());
                 Ok(())
             }
+            Event::Polish(polish) => {
+                self.config.settings.polish = *polish;
+                self.progress.polished.clear();
+                Ok(())
+            }
         }
     }
 
-    fn change_generations(&mut self, wanted: u32) -> Result<(), RunError> {
+    /// Follows the `wanted` plan from here on, in place of `plan`.
+    fn change(&mut self, plan: Plan, wanted: Plan) -> Result<(), RunError> {
         let population = self.progress.population.as_ref();
         let done = population.map_or(0, |population| population.generation);
-        if wanted < done {
-            return Err(RunError::FewerGenerations { done, wanted });
+        if wanted.generations < done {
+            return Err(RunError::FewerGenerations {
+                done,
+                wanted: wanted.generations,
+            });
         }
-        let event = Event::Generations(wanted);
+        let settings = Settings {
+            generations: wanted.generations,
+            polish: wanted.polish,
+            ..self.config.settings.clone()
+        };
+        settings.check()?;
         let _writing = self.writing();
-        self.chronicle.write(&event)?;
-        self.replay(&event)
+        let mut write = |event: &Event| {
+            self.chronicle.write(event)?;
+            self.replay(event)
+        };
+        if wanted.generations != plan.generations {
+            write(&Event::Generations(wanted.generations))?;
+        }
+        if wanted.polish != plan.polish {
+            write(&Event::Polish(wanted.polish))?;
+        }
+        Ok(())
     }
 
     /// Runs the generations that are left, or as many as there is time for, and writes the results.

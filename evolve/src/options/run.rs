@@ -15,7 +15,7 @@ use super::values::{
 use crate::config::Config;
 use crate::evaluate::Arithmetic;
 use crate::select::Replacement;
-use crate::settings::{Algorithm, Flip, OperatorProbabilities, Settings};
+use crate::settings::{Algorithm, Flip, OperatorProbabilities, Polish, Settings};
 use crate::split::SplitKind;
 
 /// Options of a new run, from the command line or from a file. What neither says is the preset's.
@@ -135,6 +135,16 @@ pub struct RunOptions {
     /// Passes over Dtrain in a candidate's training.
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub(super) epochs: Option<u32>,
+    /// How the Pareto front is polished.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(super) polish: PolishOptions,
+}
+
+/// How the Pareto front is polished at the end: options of a new run, and of one that goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Args, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PolishOptions {
     /// Train the Pareto front's networks to convergence at the end, for so many epochs [default: 0].
     #[arg(long, value_name = "EPOCHS", help_heading = "Training")]
     pub(super) polish: Option<u32>,
@@ -144,6 +154,17 @@ pub struct RunOptions {
     /// Whether polishing mirrors images [default: never].
     #[arg(long, value_enum, help_heading = "Training")]
     pub(super) polish_flip: Option<FlipOption>,
+}
+
+impl PolishOptions {
+    /// `polish`, where these options are silent.
+    pub fn or(self, polish: Polish) -> Polish {
+        Polish {
+            epochs: self.polish.unwrap_or(polish.epochs),
+            shift: self.polish_shift.unwrap_or(polish.shift),
+            flip: self.polish_flip.map_or(polish.flip, Flip::from),
+        }
+    }
 }
 
 impl RunOptions {
@@ -225,9 +246,7 @@ impl RunOptions {
         set(&mut settings.limits.max_activations, self.max_activations);
         set(&mut settings.batch_size, self.batch_size);
         set(&mut settings.epochs, self.epochs);
-        set(&mut settings.polish.epochs, self.polish);
-        set(&mut settings.polish.shift, self.polish_shift);
-        set(&mut settings.polish.flip, self.polish_flip.map(Flip::from));
+        settings.polish = self.polish.or(settings.polish);
         settings
     }
 }
@@ -300,12 +319,14 @@ impl From<&Config> for RunOptions {
             max_activations: Some(limits.max_activations),
             batch_size: Some(*batch_size),
             epochs: Some(*epochs),
-            polish: Some(polish.epochs),
-            polish_shift: Some(polish.shift),
-            polish_flip: Some(match polish.flip {
-                Flip::Never => FlipOption::Never,
-                Flip::Horizontal => FlipOption::Horizontal,
-            }),
+            polish: PolishOptions {
+                polish: Some(polish.epochs),
+                polish_shift: Some(polish.shift),
+                polish_flip: Some(match polish.flip {
+                    Flip::Never => FlipOption::Never,
+                    Flip::Horizontal => FlipOption::Horizontal,
+                }),
+            },
         }
     }
 }

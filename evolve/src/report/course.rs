@@ -86,6 +86,7 @@ impl Course {
         for event in history.events() {
             match event? {
                 Event::Generations(wanted) => config.settings.generations = wanted,
+                Event::Polish(polish) => config.settings.polish = polish,
                 // What came out of it is in `report.json`, once it is over.
                 Event::Polished(_) => {}
                 Event::Generation { record, seconds } => {

@@ -37,6 +37,22 @@ fn an_extended_run_is_a_run_started_with_the_larger_budget() {
 }
 
 #[test]
+fn another_polish_of_a_finished_run_is_that_of_a_run_started_with_it() {
+    let bench = Bench::new();
+    let plain = bench.path("plain");
+    succeed(bench.start(&plain).args(["--polish=0", "--polish-shift=0"]));
+    let repolish = ["--polish=2", "--polish-shift=1"];
+    succeed(bench.resume(&plain).args(repolish));
+    let whole = outcome(&bench.finished("whole"));
+    outcome(&plain).assert_is(&whole, "polished later");
+
+    succeed(bench.resume(&plain).arg("--polish=1"));
+    let once = bench.path("once");
+    succeed(bench.start(&once).arg("--polish=1"));
+    outcome(&plain).assert_is(&outcome(&once), "polished anew");
+}
+
+#[test]
 fn a_run_whose_time_is_up_has_results_and_goes_on() {
     let bench = Bench::new();
     let folder = bench.path("paused");
