@@ -12,6 +12,9 @@ struct Machine {
     timer: Timer,
     /// Memory for the stream mode: scratch and one image.
     stream_bytes: usize,
+    /// Most layers of a network in the stream mode; where they are read to, on the stack, takes some
+    /// 100 bytes each, more than once.
+    stream_layers: usize,
 }
 
 enum Timer {
@@ -30,37 +33,43 @@ const MACHINES: &[Machine] = &[
         name: "microbit",
         target: "thumbv6m-none-eabi",
         timer: Timer::EmulatedMhz(16),
-        stream_bytes: 5 << 10,
+        stream_bytes: 10 << 10,
+        stream_layers: 16,
     },
     Machine {
         name: "mps2-an385",
         target: "thumbv7m-none-eabi",
         timer: Timer::EmulatedMhz(25),
         stream_bytes: 512 << 10,
+        stream_layers: 32,
     },
     Machine {
         name: "mps2-an386",
         target: "thumbv7em-none-eabihf",
         timer: Timer::EmulatedMhz(25),
         stream_bytes: 512 << 10,
+        stream_layers: 32,
     },
     Machine {
         name: "mps2-an500",
         target: "thumbv7em-none-eabi",
         timer: Timer::EmulatedMhz(25),
         stream_bytes: 512 << 10,
+        stream_layers: 32,
     },
     Machine {
         name: "mps2-an505",
         target: "thumbv8m.main-none-eabihf",
         timer: Timer::EmulatedMhz(20),
         stream_bytes: 512 << 10,
+        stream_layers: 32,
     },
     Machine {
         name: "mps3-an547",
         target: "thumbv8m.main-none-eabihf",
         timer: Timer::EmulatedMhz(32),
         stream_bytes: 256 << 10,
+        stream_layers: 32,
     },
     Machine {
         name: "virt",
@@ -68,18 +77,21 @@ const MACHINES: &[Machine] = &[
         // Its counter of retired instructions counts nanoseconds.
         timer: Timer::EmulatedMhz(1000),
         stream_bytes: 512 << 10,
+        stream_layers: 32,
     },
     Machine {
         name: "nrf52840-dk",
         target: "thumbv7em-none-eabihf",
         timer: Timer::Cycles,
         stream_bytes: 128 << 10,
+        stream_layers: 32,
     },
     Machine {
         name: "stm32f4-discovery",
         target: "thumbv7em-none-eabihf",
         timer: Timer::Cycles,
         stream_bytes: 64 << 10,
+        stream_layers: 32,
     },
 ];
 
@@ -131,7 +143,9 @@ pub(crate) const UNIT: &str = {unit:?};
 pub(crate) const TICKS_PER_THOUSAND: u32 = {ticks};
 /// Memory for the stream mode, in bytes.
 pub(crate) const STREAM_BYTES: usize = {};
+/// Most layers of a network in the stream mode.
+pub(crate) const STREAM_LAYERS: usize = {};
 ",
-        machine.stream_bytes
+        machine.stream_bytes, machine.stream_layers
     )
 }

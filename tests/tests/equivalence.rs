@@ -1,8 +1,8 @@
-//! Everywhere the same: evolved networks on real digits give the same logits, byte for byte, and the
+//! Everywhere the same: evolved networks on real images give the same logits, byte for byte, and the
 //! same rows of every layer, on this machine and on every one that QEMU emulates for us.
 //!
-//! Over 1,000 images: MNIST's official test images where `EA4CNN_DATA` names a folder that holds
-//! `mnist`, else bundled ones. Over all 10,000 with `-- --ignored`.
+//! Over 1,000 images: the official test images of MNIST and CIFAR-10 where `EA4CNN_DATA` names a folder
+//! that holds them, else bundled digits only. Over all 10,000 with `-- --ignored`.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -18,18 +18,36 @@ use runtime_nostd::q8_8::Product;
 use runtime_nostd::{Batch, InstructionSet};
 use tests::firmware_folder;
 
-/// Bytes of an image.
-const IMAGE_BYTES: usize = 28 * 28;
+#[test]
+fn every_machine_gives_the_same_logits_for_digits() {
+    compare(&digits(1000));
+}
 
 #[test]
-fn every_machine_gives_the_same_logits() {
-    compare(1000);
+fn every_machine_gives_the_same_logits_for_photographs() {
+    if let Some(photographs) = photographs(1000) {
+        compare(&photographs);
+    }
 }
 
 #[test]
 #[ignore = "takes an hour"]
-fn every_machine_gives_the_same_logits_for_all_test_images() {
-    compare(usize::MAX);
+fn every_machine_gives_the_same_logits_for_all_digits() {
+    compare(&digits(usize::MAX));
+}
+
+#[test]
+#[ignore = "takes an hour"]
+fn every_machine_gives_the_same_logits_for_all_photographs() {
+    compare(&photographs(usize::MAX).expect("EA4CNN_DATA is set"));
+}
+
+/// Images, and networks for them.
+struct Suite {
+    /// End to end.
+    pixels: Vec<u8>,
+    image_bytes: usize,
+    cases: Vec<Case>,
 }
 
 /// A network, and what it must give.
@@ -46,19 +64,40 @@ struct Case {
 /// and ours.
 type Column = Vec<(usize, Option<String>)>;
 
-/// Prints the matrix, over at most `most` images, and checks it.
-fn compare(most: usize) {
-    let pixels = test_pixels(most);
-    let cases: Vec<Case> = networks()
+/// The committed networks for digits, and at most `most` images.
+fn digits(most: usize) -> Suite {
+    let images = test_images("mnist").unwrap_or_else(|| {
+        println!("EA4CNN_DATA is not set: bundled digits");
+        Dataset::bundled().test
+    });
+    let mut paths = networks();
+    paths.push(example("mnist"));
+    let products = [Product::Exact, Product::Rounded];
+    let cases = paths
         .iter()
-        .flat_map(|path| [Product::Exact, Product::Rounded].map(|product| (path, product)))
-        .map(|(path, product)| Case::new(path, product, &pixels))
-        .collect();
-    assert!(cases.len() >= 10, "the committed networks are there");
+        .flat_map(|path| products.map(|product| (path.as_path(), product)));
+    let suite = Suite::new(&images, most, cases);
+    assert!(suite.cases.len() >= 10, "the committed networks are there");
+    suite
+}
 
+/// The committed network for photographs, and at most `most` images, if there are any.
+fn photographs(most: usize) -> Option<Suite> {
+    let Some(images) = test_images("cifar-10-batches-bin") else {
+        println!("EA4CNN_DATA is not set: no photographs");
+        return None;
+    };
+    let path = example("cifar10");
+    let case = (path.as_path(), Product::Exact);
+    Some(Suite::new(&images, most, [case]))
+}
+
+/// Prints the matrix, and checks it.
+fn compare(suite: &Suite) {
+    let cases = &suite.cases;
     let mut matrix: Vec<(String, Column)> = InstructionSet::available()
         .map(|instructions| {
-            let column = cases.iter().map(|case| case.on_host(instructions, &pixels));
+            let column = cases.iter().map(|case| case.on_host(instructions, suite));
             (format!("x86-64 {}", instructions.name()), column.collect())
         })
         .collect();
@@ -68,30 +107,30 @@ fn compare(most: usize) {
     });
     thread::scope(|scope| {
         let columns = devices.map(|(name, device)| {
-            let (cases, pixels) = (&cases, &pixels);
-            let run = move || cases.iter().map(|case| case.on(&device, pixels)).collect();
+            let run = move || cases.iter().map(|case| case.on(&device, suite)).collect();
             (name, scope.spawn(run))
         });
         for (name, column) in columns {
             matrix.push((name, column.join().expect("the device runs")));
         }
     });
-    print(&matrix, &cases, pixels.len() / IMAGE_BYTES);
+    print(&matrix, suite);
     for (target, column) in &matrix {
-        for ((differing, rows), case) in column.iter().zip(&cases) {
+        for ((differing, rows), case) in column.iter().zip(cases) {
             assert_eq!(*differing, 0, "{target}, {}", case.name);
             assert_eq!(*rows, None, "{target}, {}", case.name);
         }
     }
 }
 
-fn print(matrix: &[(String, Column)], cases: &[Case], images: usize) {
+fn print(matrix: &[(String, Column)], suite: &Suite) {
     println!(
-        "{images} images: differing logits of {} each",
-        cases[0].logits.len()
+        "{} images: differing logits of {} each",
+        suite.images().len(),
+        suite.cases[0].logits.len()
     );
     print!("{:<24}", "");
-    for case in cases {
+    for case in &suite.cases {
         print!(" {:>9}", case.name);
     }
     println!();
@@ -104,18 +143,48 @@ fn print(matrix: &[(String, Column)], cases: &[Case], images: usize) {
     }
 }
 
+impl Suite {
+    /// At most `most` of `images`, and networks.
+    fn new<'a>(
+        images: &Images,
+        most: usize,
+        networks: impl IntoIterator<Item = (&'a Path, Product)>,
+    ) -> Self {
+        let mut suite = Self {
+            pixels: (0..images.len().min(most))
+                .flat_map(|index| images.pixels(index))
+                .copied()
+                .collect(),
+            image_bytes: images.shape().elements(),
+            cases: Vec::new(),
+        };
+        let cases = networks
+            .into_iter()
+            .map(|(path, product)| Case::new(path, product, &suite));
+        suite.cases = cases.collect();
+        suite
+    }
+
+    fn images(&self) -> std::slice::Chunks<'_, u8> {
+        self.pixels.chunks(self.image_bytes)
+    }
+
+    fn first_image(&self) -> &[u8] {
+        &self.pixels[..self.image_bytes]
+    }
+}
+
 impl Case {
-    fn new(path: &Path, product: Product, pixels: &[u8]) -> Self {
+    fn new(path: &Path, product: Product, suite: &Suite) -> Self {
         let network = read_network(path).expect("a committed network");
         let blob = export(&network, product).expect("it fits Q8.8").blob;
-        let (logits, rows) = expected(&blob, pixels);
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let (logits, rows) = expected(&blob, suite);
         let suffix = match product {
             Product::Exact => "",
             Product::Rounded => "/r",
         };
         Self {
-            name: format!("{}{suffix}", stem.trim_start_matches("seed-")),
+            name: format!("{}{suffix}", short_name(path)),
             blob,
             logits,
             rows,
@@ -129,21 +198,22 @@ impl Case {
     }
 
     /// Vector instructions of this machine; they do not tell of rows.
-    fn on_host(&self, instructions: InstructionSet, pixels: &[u8]) -> (usize, Option<String>) {
+    fn on_host(&self, instructions: InstructionSet, suite: &Suite) -> (usize, Option<String>) {
         let model = self.blob.model().expect("a blob that parses");
         let mut batch = Batch::with(&model, instructions);
         let mut logits = Vec::new();
-        let inferred = batch.infer(pixels.chunks(IMAGE_BYTES), |_, image| {
+        let inferred = batch.infer(suite.images(), |_, image| {
             logits.extend(image.raw());
         });
         inferred.expect("lengths fit");
         (self.differing(&logits), None)
     }
 
-    fn on(&self, device: &Device, pixels: &[u8]) -> (usize, Option<String>) {
+    fn on(&self, device: &Device, suite: &Suite) -> (usize, Option<String>) {
         let blob = self.blob.as_bytes();
-        let logits = device.logits(blob, pixels).expect("the device runs it");
-        let dump = device.dump(blob, &pixels[..IMAGE_BYTES]);
+        let logits = device.logits(blob, &suite.pixels);
+        let logits = logits.expect("the device runs it");
+        let dump = device.dump(blob, suite.first_image());
         let crc = Prefix::read(blob).expect("a blob").crc;
         let rows = Rows::of_dump(&dump.expect("the device runs it"), crc).expect("a whole dump");
         let model = self.blob.model().expect("a blob that parses");
@@ -154,16 +224,24 @@ impl Case {
 }
 
 /// The logits of all images, and every row of the first one.
-fn expected(blob: &Blob, pixels: &[u8]) -> (Vec<i32>, Rows) {
+fn expected(blob: &Blob, suite: &Suite) -> (Vec<i32>, Rows) {
     let model = blob.model().expect("a blob that parses");
     let mut scratch = vec![0; model.arena_bytes() / 4];
     let mut logits = Vec::new();
-    for image in pixels.chunks(IMAGE_BYTES) {
+    for image in suite.images() {
         let inferred = model.infer(&mut scratch, image);
         logits.extend(inferred.expect("lengths fit").raw());
     }
-    let rows = Rows::of_host(&model, &pixels[..IMAGE_BYTES]).expect("the image fits");
+    let rows = Rows::of_host(&model, suite.first_image()).expect("the image fits");
     (logits, rows)
+}
+
+/// `21` of `networks/seed-21.network`, `mnist` of `networks/mnist/network.network`.
+fn short_name(path: &Path) -> String {
+    let stem = path.file_stem().filter(|stem| *stem != "network");
+    let name = stem.or(path.parent().and_then(Path::file_name));
+    let name = name.unwrap_or_default().to_string_lossy();
+    name.trim_start_matches("seed-").to_owned()
 }
 
 /// The committed evolved networks.
@@ -181,22 +259,14 @@ fn networks() -> Vec<PathBuf> {
     paths
 }
 
-/// The pixels of the first test images, at most `most`.
-fn test_pixels(most: usize) -> Vec<u8> {
-    let images: Images = match std::env::var_os("EA4CNN_DATA") {
-        Some(data) => {
-            let folder = Path::new(&data).join("mnist");
-            Dataset::load(&folder)
-                .expect("EA4CNN_DATA holds MNIST")
-                .test
-        }
-        None => {
-            println!("EA4CNN_DATA is not set: bundled images");
-            Dataset::bundled().test
-        }
-    };
-    (0..images.len().min(most))
-        .flat_map(|index| images.pixels(index))
-        .copied()
-        .collect()
+/// The committed network that is the firmware's example for a data set.
+fn example(name: &str) -> PathBuf {
+    firmware_folder().join(format!("networks/{name}/network.network"))
+}
+
+/// The test images of a data set in `EA4CNN_DATA`, if that is set.
+fn test_images(name: &str) -> Option<Images> {
+    let folder = Path::new(&std::env::var_os("EA4CNN_DATA")?).join(name);
+    let dataset = Dataset::load(&folder).expect("EA4CNN_DATA holds the data set");
+    Some(dataset.test)
 }

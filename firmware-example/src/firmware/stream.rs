@@ -15,7 +15,7 @@ use runtime_nostd::{Dump, Model, ParseError};
 
 use super::Failure;
 use super::host::File;
-use super::machine;
+use super::machine::{self, STREAM_LAYERS};
 
 /// What is written for each image.
 #[derive(Clone, Copy)]
@@ -85,7 +85,7 @@ impl<'a> Run<'a> {
 }
 
 /// The network in flash, and the CRC-32 of its blob.
-fn loaded_network() -> Result<(Model<'static>, u32), ParseError> {
+fn loaded_network() -> Result<(Model<'static, STREAM_LAYERS>, u32), ParseError> {
     let flash = machine::loaded_flash();
     // Without a length that fits, what is wrong is for `parse` to say.
     let prefix = Prefix::read(flash);
