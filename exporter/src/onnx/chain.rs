@@ -4,6 +4,7 @@ use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape, Window};
 
 use super::error::Refusal;
 use super::normalize::{Affine, Takeover};
+use super::window::is_padded;
 use crate::network::{BatchNorm, Layer, Parameters};
 
 /// More layers cannot be counted in a blob.
@@ -165,10 +166,7 @@ impl Chain {
             Op::Depthwise { .. } => takeover.fold(parameters, |filter, _| filter),
             _ => takeover.fold(parameters, |_, weight| weight % channels),
         };
-        let padded = op.window().is_some_and(|window| {
-            window.pad_top + window.pad_bottom + window.pad_left + window.pad_right > 0
-        });
-        if padded {
+        if op.window().is_some_and(is_padded) {
             self.padding_error = error;
         }
     }

@@ -7,7 +7,7 @@ use super::import::Reader;
 use super::layout::positions;
 use super::node::Node;
 use super::value::{Form, Map, Order};
-use super::window::{sizes, window};
+use super::window::{is_padded, sizes, window};
 
 impl<'m> Reader<'m> {
     /// `MaxPool`, `AveragePool`. Padding never counts here.
@@ -31,8 +31,7 @@ impl<'m> Reader<'m> {
         if node.operator() == "MaxPool" {
             return self.append(node, &map, Op::MaxPool { window }, None);
         }
-        let pads = window.pad_top + window.pad_bottom + window.pad_left + window.pad_right;
-        if pads > 0 {
+        if is_padded(window) {
             node.require_int(
                 "count_include_pad",
                 0,

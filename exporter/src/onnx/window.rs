@@ -98,6 +98,19 @@ pub(super) fn window(node: Node<'_>, kernel: [usize; 2], input: Shape) -> Result
     })
 }
 
+/// Whether any side is padded.
+pub(super) fn is_padded(window: Window) -> bool {
+    let Window {
+        pad_top,
+        pad_bottom,
+        pad_left,
+        pad_right,
+        ..
+    } = window;
+    // Their sum may be beyond a byte.
+    [pad_top, pad_bottom, pad_left, pad_right] != [0; 4]
+}
+
 /// Exactly so many numbers, if none is negative.
 pub(super) fn sizes<const COUNT: usize>(ints: &[i64]) -> Option<[usize; COUNT]> {
     let ints: [i64; COUNT] = ints.try_into().ok()?;
@@ -198,6 +211,16 @@ mod tests {
         let node = node(&[("strides", &[3, 3]), ("pads", &[1; 4])], None, 1);
         let window = window(Node(&node), [2, 2], input).unwrap();
         assert_eq!(window.output(input), Ok((1, 1)));
+    }
+
+    #[test]
+    fn padding_is_seen_however_much_it_is() {
+        let input = Shape::new(8, 8, 1);
+        for (pads, expected) in [([0; 4], false), ([0, 0, 0, 1], true), ([64; 4], true)] {
+            let node = node(&[("pads", &pads)], None, 0);
+            let window = window(Node(&node), [65, 65], input).unwrap();
+            assert_eq!(is_padded(window), expected, "{pads:?}");
+        }
     }
 
     #[test]
