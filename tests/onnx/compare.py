@@ -25,6 +25,7 @@ MODELS = {
     "resnet-cifar10": CIFAR,
     "resnet-cifar10-norm": CIFAR,
     "mobilenet-mnist": ([], "mnist"),
+    "average-mnist": ([], "mnist"),
 }
 
 
@@ -103,7 +104,7 @@ def main(exporter, data):
             print(f"    f32 export: {difference:.1e} of the largest logit; Q8.8: {100 * agree:.1f} % the same class")
             good &= difference < 1e-4
         for network in sorted((HERE.parent / "networks").glob("*.network")):
-            images, logits, integer, _ = exported(exporter, network, folder, None)
+            images, logits, integer, _ = exported(exporter, network, folder, data / "mnist" if data else None)
             good &= check_bits(network.name, integer, images, logits)
     return good
 

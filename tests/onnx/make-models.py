@@ -96,6 +96,25 @@ class MobileNet(nn.Module):
         return self.fc(self.body(self.stem(x)).mean([2, 3]))
 
 
+class AverageNet(nn.Module):
+    """Means of windows that overlap, over padding that does not count, and with a last one beyond the map."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(1, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6)
+        self.pool1 = nn.AvgPool2d(3, 2, padding=1, count_include_pad=False)
+        self.conv2 = nn.Conv2d(6, 12, 3)
+        self.pool2 = nn.AvgPool2d(3, 2, ceil_mode=True, count_include_pad=False)
+        self.conv3, self.pool3 = nn.Conv2d(12, 16, 3), nn.AvgPool2d(2, 1)
+        self.fc = nn.Linear(144, 10)
+
+    def forward(self, x):
+        x = self.pool1(torch.relu(self.norm1(self.conv1(x))))
+        x = self.pool2(torch.relu(self.conv2(x)))
+        x = self.pool3(torch.relu(self.conv3(x)))
+        return self.fc(torch.flatten(x, 1))
+
+
 def mnist(folder, part):
     read = lambda kind, offset: np.fromfile(folder / "mnist" / f"{part}-{kind}", np.uint8)[offset:]
     return read("images-idx3-ubyte", 16).reshape(-1, 28, 28, 1), read("labels-idx1-ubyte", 8)
@@ -117,6 +136,7 @@ MODELS = {
     # The same weights by the older exporter, with batch normalization as it was trained.
     "resnet-cifar10-norm": (ResNet, cifar, *CIFAR, "torchscript with normalization"),
     "mobilenet-mnist": (MobileNet, mnist, [0.0], [1.0], 1, "torchscript"),
+    "average-mnist": (AverageNet, mnist, [0.0], [1.0], 1, "torchscript"),
 }
 
 

@@ -23,7 +23,7 @@ struct Model {
     std: &'static [f64],
 }
 
-const MODELS: [Model; 4] = [
+const MODELS: [Model; 5] = [
     Model {
         name: "lenet-mnist",
         mean: &[0.1307],
@@ -41,6 +41,11 @@ const MODELS: [Model; 4] = [
     },
     Model {
         name: "mobilenet-mnist",
+        mean: &[],
+        std: &[],
+    },
+    Model {
+        name: "average-mnist",
         mean: &[],
         std: &[],
     },
@@ -143,7 +148,8 @@ fn names(network: &Network) -> Vec<&'static str> {
 
 #[test]
 fn nodes_become_as_few_layers_as_there_can_be() {
-    let [lenet, resnet, resnet_norm, mobilenet] = MODELS.map(|model| model.imported().network);
+    let [lenet, resnet, resnet_norm, mobilenet, average] =
+        MODELS.map(|model| model.imported().network);
     assert_eq!(
         names(&lenet),
         ["conv", "max pool", "conv", "max pool", "dense", "dense"]
@@ -158,6 +164,12 @@ fn nodes_become_as_few_layers_as_there_can_be() {
     let depthwise = |layer: &&exporter::network::Layer| matches!(layer.op, Op::Depthwise { .. });
     // Three of the model's own, and two for each of seven ReLU6.
     assert_eq!(mobilenet.layers.iter().filter(depthwise).count(), 3 + 2 * 7);
+    assert_eq!(
+        names(&average),
+        [
+            "conv", "avg pool", "conv", "avg pool", "conv", "avg pool", "dense"
+        ]
+    );
 }
 
 #[test]
@@ -180,7 +192,13 @@ fn the_integer_export_is_the_one_that_was_compared() {
     });
     assert_eq!(
         crc,
-        [2_747_177_399, 406_440_166, 3_240_068_704, 1_833_974_102]
+        [
+            2_747_177_399,
+            406_440_166,
+            3_240_068_704,
+            1_833_974_102,
+            3_573_354_891
+        ]
     );
 }
 
