@@ -205,7 +205,13 @@ fn network_names(id: u64) -> [String; 2] {
 /// # Errors
 /// There is no run, or its file cannot be read.
 pub fn read_front(folder: &Path) -> Result<Vec<FrontLine>, FileError> {
-    read_json_lines(&folder.join("front.jsonl"))
+    let path = folder.join("front.jsonl");
+    if !path.exists() {
+        let what = "no such file: there is no run in this folder, or its initial population is not \
+            there yet; start it, or try again";
+        return Err(at(&path, io::Error::new(io::ErrorKind::NotFound, what)));
+    }
+    read_json_lines(&path)
 }
 
 /// The JSON in the file at `path`, as a run has written it.
@@ -231,4 +237,16 @@ fn create_folder(path: &Path) -> Result<(), FileError> {
 fn at(path: &Path, source: io::Error) -> FileError {
     let path = path.to_owned();
     FileError::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_without_a_run_is_said_to_be_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = read_front(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("no run in this folder"), "{refused}");
+    }
 }
