@@ -72,7 +72,7 @@ struct Step {
 /// How sums become activations.
 #[derive(Clone, Copy)]
 #[repr(usize)]
-enum Store {
+pub(super) enum Store {
     /// Shift by 8 and ReLU: one instruction.
     Relu8,
     /// Shift by 8: one instruction.
@@ -84,7 +84,7 @@ enum Store {
 }
 
 impl Store {
-    const fn new(store: Requantize) -> Self {
+    pub(super) const fn new(store: Requantize) -> Self {
         match (store.shift, store.low) {
             (8, 0) => Self::Relu8,
             (8, _) => Self::Linear8,
@@ -94,11 +94,11 @@ impl Store {
     }
 }
 
-/// Computes the row.
+/// Computes the filters from `first` on, the first one of a group.
 ///
 /// # Safety
 /// `row` and `out`, of `columns` columns, must be as [`super::conv_fits`] checks.
-pub(super) unsafe fn run(row: &ConvRow<'_>, columns: usize, out: &mut [i16]) {
+pub(super) unsafe fn run(row: &ConvRow<'_>, columns: usize, first: usize, out: &mut [i16]) {
     let packing = row.filters.packing;
     let pairs = packing.stored_row() / 2;
     let slot = row.rows.first * row.rows.row_elements;
@@ -126,7 +126,7 @@ pub(super) unsafe fn run(row: &ConvRow<'_>, columns: usize, out: &mut [i16]) {
     };
     frame.plan_rows(row);
     let paired = columns & !1;
-    let mut filter = 0;
+    let mut filter = first;
     while filter < packing.filters {
         let left = packing.filters - filter;
         let (members, groups) = if left < GROUP {

@@ -36,6 +36,8 @@ mod isa;
 mod isa;
 #[cfg(dsp)]
 mod max_pool;
+#[cfg(all(dsp, feature = "unrolled"))]
+mod unrolled;
 
 #[cfg(dsp)]
 pub(crate) use max_pool::max_row;
@@ -51,8 +53,15 @@ pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) -> bool {
     let columns = out.len() / row.filters.packing.filters.max(1);
     let fits = conv_fits(row, columns, out.len());
     if fits {
+        #[cfg(all(dsp, feature = "unrolled"))]
         // SAFETY: `conv_fits` has compared all lengths.
-        unsafe { conv::run(row, columns, out) };
+        let computed = unsafe { unrolled::run(row, columns, out) };
+        #[cfg(not(all(dsp, feature = "unrolled")))]
+        let computed = 0;
+        if computed < row.filters.packing.filters {
+            // SAFETY: as above.
+            unsafe { conv::run(row, columns, computed, out) };
+        }
     }
     fits
 }
