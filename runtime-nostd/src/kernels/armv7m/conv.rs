@@ -98,6 +98,7 @@ impl Store {
 ///
 /// # Safety
 /// `row` and `out`, of `columns` columns, must be as [`super::conv_fits`] checks.
+#[inline(never)]
 pub(super) unsafe fn run(row: &ConvRow<'_>, columns: usize, first: usize, out: &mut [i16]) {
     let packing = row.filters.packing;
     let pairs = packing.stored_row() / 2;

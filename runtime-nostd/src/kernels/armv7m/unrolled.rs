@@ -66,7 +66,16 @@ const fn loops(rows: usize, channels: usize) -> bool {
     pairs(rows, channels) > 8
 }
 
-/// What a kernel computes: some blocks of two columns of one output row, for some groups of filters.
+/// Couples of kernel rows of an odd number of elements whose last ones make a pair.
+const fn couples(rows: usize, channels: usize) -> usize {
+    if channels % 2 == 1 && pairs(rows, channels) > channels + 1 {
+        rows / 2
+    } else {
+        0
+    }
+}
+
+/// What a kernel computes: some columns of an output row, for some groups of filters.
 #[repr(C)]
 struct Blocks {
     /// The first window's rows, and a null pointer behind them.
@@ -75,7 +84,7 @@ struct Blocks {
     weights: *const i16,
     /// Of the next group.
     bias: *const i32,
-    /// Where the next group's first block goes, and the block behind its last one.
+    /// Where the next group's first block goes, and the one behind its last block.
     out: *mut i16,
     end: *mut i16,
     /// From a column's output to that of the block's other column.
@@ -91,56 +100,62 @@ struct Blocks {
 ///
 /// # Safety
 /// `row` and `out`, of `columns` columns, must be as [`super::conv_fits`] checks.
+#[inline(never)]
 pub(super) unsafe fn run(row: &ConvRow<'_>, columns: usize, out: &mut [i16]) -> usize {
-    let packing = row.filters.packing;
-    let groups = packing.filters / GROUP;
+    let groups = row.filters.packing.filters / GROUP;
     let kernel = KERNELS.iter().find(|kernel| kernel.fits(row, columns));
     let Some(kernel) = kernel.filter(|_| groups > 0) else {
         return 0;
     };
-    let spacing = spacing(kernel.channels);
-    let compute = |first: usize, blocks: usize, out: &mut [i16]| {
+    let unit = 2 * spacing(kernel.channels);
+    let (mut first, mut end) = (0, columns / unit * unit);
+    loop {
+        let mut blocks = Blocks::new(row, groups, first, end, out);
+        // SAFETY: the caller vouches for the lengths, and `fits` has compared the shapes.
+        unsafe { (kernel.run)(&mut blocks) };
+        if end == columns {
+            return groups * GROUP;
+        }
+        // Columns that are left over are computed with some that are done.
+        (first, end) = (columns - unit, columns);
+    }
+}
+
+impl Blocks {
+    /// The columns from `first` to `end` of the groups.
+    fn new(row: &ConvRow<'_>, groups: usize, first: usize, end: usize, out: &mut [i16]) -> Self {
+        let packing = row.filters.packing;
         let skipped = row.skipped_kernel_rows * packing.stored_row() * GROUP;
-        let out = out.as_mut_ptr().wrapping_add(first * packing.filters);
-        let mut blocks = Blocks {
-            rows: [core::ptr::null(); MAX_ROWS + 1],
+        let out = out.as_mut_ptr();
+        let rows = row.rows;
+        let ring = rows.buffer.as_ptr().wrapping_add(first * row.step);
+        let ring_end = ring.wrapping_add(rows.capacity * rows.row_elements);
+        let mut window = ring.wrapping_add(rows.first * rows.row_elements);
+        let mut windows = [core::ptr::null(); MAX_ROWS + 1];
+        for stored in windows.iter_mut().take(MAX_ROWS.min(rows.count)) {
+            *stored = window;
+            window = window.wrapping_add(rows.row_elements);
+            if window == ring_end {
+                window = ring;
+            }
+        }
+        Self {
+            rows: windows,
             weights: row.filters.weights.as_ptr().wrapping_add(skipped),
             bias: row.filters.bias.as_ptr(),
-            out,
-            end: out.wrapping_add(blocks * 2 * spacing * packing.filters),
-            out_bytes: spacing * packing.filters * 2,
+            out: out.wrapping_add(first * packing.filters),
+            end: out.wrapping_add(end * packing.filters),
+            out_bytes: spacing(row.step) * packing.filters * 2,
             groups,
             store: Store::new(row.store),
             shift: row.store.shift.into(),
-        };
-        let rows = row.rows;
-        let mut slot = rows.first;
-        for pointer in blocks.rows.iter_mut().take(MAX_ROWS.min(rows.count)) {
-            let start = slot * rows.row_elements + first * row.step;
-            *pointer = rows.buffer.as_ptr().wrapping_add(start);
-            slot = if slot + 1 == rows.capacity {
-                0
-            } else {
-                slot + 1
-            };
-        }
-        // SAFETY: the caller vouches for the lengths, and `fits` has compared the shapes.
-        unsafe { (kernel.run)(&mut blocks) };
-    };
-    for first in 0..spacing {
-        let columns = (columns - first).div_ceil(spacing);
-        compute(first, columns / 2, out);
-        // A column that is left over is computed with the one before, for the second time.
-        if columns % 2 == 1 {
-            compute(first + (columns - 2) * spacing, 1, out);
         }
     }
-    groups * GROUP
 }
 
 /// The products of the pair `.Lpair` of a row: elements in `$x` and, of the block's second column, in
-/// `$y`, four filters. The second column's sums are built on `$s1` to `$s7`. In the last pair of a row
-/// of several, the pointer moves to the next row.
+/// `$y`, four filters. The second column's sums are built on `$s1` to `$s7`. Where the pair `.Lleaves`
+/// its row, the pointer moves to the next one.
 macro_rules! products {
     ($x:literal, $y:literal, $s1:literal, $s3:literal, $s5:literal, $s7:literal) => {
         concat!(
@@ -162,12 +177,12 @@ macro_rules! products {
             "smlad r6, ",
             $x,
             ", lr, r6\n",
-            ".if .Llast\n",
+            ".if .Lleaves\n",
             "str r9, [sp, #(4 * .Lrow)]\n",
             ".endif\n",
             "ldr r12, [r8, #(16 * (.Lrow * {pairs} + .Lpair))]\n",
             "ldr lr, [r8, #(16 * (.Lrow * {pairs} + .Lpair) + 4)]\n",
-            ".if .Llast\n",
+            ".if .Lleaves\n",
             "ldr r9, [sp, #(4 * ((.Lrow + 1) % {rows}))]\n",
             ".endif\n",
             "smlad r1, ",
@@ -190,6 +205,60 @@ macro_rules! products {
     };
 }
 
+/// The products of the pair of a couple: the last elements of this row and of the next one, to which
+/// the pointer moves. `$x` has what the last pair of the second column, which is no pair, has just read.
+macro_rules! couple {
+    ($x:literal, $y:literal) => {
+        concat!(
+            "str r9, [sp, #(4 * .Lrow)]\n",
+            "ldr ",
+            $y,
+            ", [r9, #(4 * (.Lcount + {distance}) - .Lmoved)]\n",
+            "ldr r9, [sp, #(4 * .Lrow + 4)]\n",
+            "ldr r12, [r9, #(4 * .Lcount)]\n",
+            "ldr lr, [r9, #(4 * (.Lcount + {distance}))]\n",
+            "pkhbt ",
+            $x,
+            ", ",
+            $x,
+            ", r12, lsl #16\n",
+            "pkhbt ",
+            $y,
+            ", ",
+            $y,
+            ", lr, lsl #16\n",
+            "ldr r12, [sp, #(64 + 8 * .Lrow)]\n",
+            "ldr lr, [sp, #(68 + 8 * .Lrow)]\n",
+            "smlad r0, ",
+            $x,
+            ", r12, r0\n",
+            "smlad r1, ",
+            $y,
+            ", r12, r1\n",
+            "smlad r2, ",
+            $x,
+            ", lr, r2\n",
+            "smlad r3, ",
+            $y,
+            ", lr, r3\n",
+            "ldr r12, [sp, #(72 + 8 * .Lrow)]\n",
+            "ldr lr, [sp, #(76 + 8 * .Lrow)]\n",
+            "smlad r4, ",
+            $x,
+            ", r12, r4\n",
+            "smlad r5, ",
+            $y,
+            ", r12, r5\n",
+            "smlad r6, ",
+            $x,
+            ", lr, r6\n",
+            "smlad r7, ",
+            $y,
+            ", lr, r7\n",
+        )
+    };
+}
+
 /// A kernel. Registers:
 ///
 /// | | |
@@ -200,17 +269,19 @@ macro_rules! products {
 /// | r12, lr | weights |
 ///
 /// On the stack: 0 windows of the block in each row, 24 biases, 40 `out`, 44 `end`, 48 `out_bytes`,
-/// 52 `Blocks`; where the code of one row stands for all, 56 weights, 60 next row's window. Carry is set
-/// unless sums are shifted by 8 and ReLU follows.
+/// 52 `Blocks`, 56 weights of the group, 60 next row's window where the code of one row stands for all,
+/// else whether these are the odd columns, 64 weights of couples. Carry is set unless sums are shifted
+/// by 8 and ReLU follows.
 ///
-/// The columns are `distance` words apart. So what the second one multiplies with a pair's weights, the
-/// first one multiplies with those of the pair `distance` later, which comes next.
+/// The columns of a block are `distance` words apart. So what the second one multiplies with a pair's
+/// weights, the first one multiplies with those of the pair `distance` later, which comes next. The
+/// last elements of two odd rows are one pair, which follows the other pairs of the first row.
 #[unsafe(naked)]
 unsafe extern "C" fn blocks<const ROWS: usize, const CHANNELS: usize>(_blocks: &mut Blocks) {
     naked_asm!(
         processor!(),
         "push {{r4-r11, lr}}",
-        "sub sp, #64",
+        "sub sp, #(64 + 16 * {couples})",
         "str r0, [sp, #52]",
         "mov r12, r0",
         "ldr r8, [r12, #{weights}]",
@@ -218,27 +289,40 @@ unsafe extern "C" fn blocks<const ROWS: usize, const CHANNELS: usize>(_blocks: &
         "str r1, [sp, #48]",
         // The next group of filters.
         "13:",
-        "ldm r12, {{r0-r5}}",
-        "stm sp, {{r0-r5}}",
-        "mov r9, r0",
         "ldr r10, [r12, #{bias}]",
         "ldm r10!, {{r0-r3}}",
         "str r10, [r12, #{bias}]",
         "add r11, sp, #24",
         "stm r11, {{r0-r3}}",
-        "ldr r0, [r12, #{out}]",
-        "ldr r1, [r12, #{end}]",
-        "ldr r2, [r12, #{store}]",
-        "str r0, [sp, #40]",
-        "str r1, [sp, #44]",
-        "adds r0, #8",
-        "adds r1, #8",
-        "str r0, [r12, #{out}]",
-        "str r1, [r12, #{end}]",
+        ".set .Lrow, 0",
+        ".rept {couples}",
+        ".set .Lword, 0",
+        ".rept 4",
+        "ldrh r0, [r8, #(16 * ((.Lrow + 1) * {pairs} - 1) + .Lword)]",
+        "ldrh r1, [r8, #(16 * ((.Lrow + 2) * {pairs} - 1) + .Lword)]",
+        "pkhbt r0, r0, r1, lsl #16",
+        "str r0, [sp, #(64 + 8 * .Lrow + .Lword)]",
+        ".set .Lword, .Lword + 4",
+        ".endr",
+        ".set .Lrow, .Lrow + 2",
+        ".endr",
+        "ldr r10, [r12, #{out}]",
+        "ldr r11, [r12, #{end}]",
+        "ldm r12, {{r0-r5}}",
         ".if {loops}",
         "str r8, [sp, #56]",
+        ".else",
+        "movs r6, #0",
+        "str r6, [sp, #60]",
         ".endif",
-        "cmp r2, #1",
+        // Columns next to each other, or all even or all odd ones.
+        "12:",
+        "stm sp, {{r0-r5}}",
+        "mov r9, r0",
+        "str r10, [sp, #40]",
+        "str r11, [sp, #44]",
+        "ldr r6, [r12, #{store}]",
+        "cmp r6, #1",
         // The next block.
         "14:",
         ".if {loops}",
@@ -258,14 +342,25 @@ unsafe extern "C" fn blocks<const ROWS: usize, const CHANNELS: usize>(_blocks: &
         "15:",
         ".set .Lrow, 0",
         ".rept (1 - {loops}) * ({rows} - 1) + 1",
+        ".set .Lcount, {pairs}",
+        ".set .Lleads, 0",
+        ".if .Lrow < 2 * {couples}",
+        ".set .Lcount, {pairs} - 1",
+        ".set .Lleads, 1 - .Lrow % 2",
+        ".endif",
         ".set .Lmoved, 0",
         ".set .Lchain, 0",
         ".rept {distance}",
         ".set .Lpair, .Lchain",
         ".set .Lswapped, 0",
         "ldr r10, [r9, #(4 * .Lpair - .Lmoved)]",
-        ".rept ({pairs} - .Lchain + {distance} - 1) / {distance}",
-        ".set .Llast, (1 - {loops}) * ((.Lchain + 1) / {distance}) * ((.Lpair + {distance}) / {pairs})",
+        ".rept (.Lcount - .Lchain + {distance} - 1) / {distance}",
+        ".set .Lleaves, 0",
+        ".if .Lpair + {distance} >= .Lcount",
+        ".if .Lchain == {last_chain}",
+        ".set .Lleaves, (1 - .Lleads) * (1 - {loops})",
+        ".endif",
+        ".endif",
         ".if .Lswapped",
         ".if .Lpair == {distance}",
         "ldr r10, [r9, #(8 * {distance})]!",
@@ -276,7 +371,7 @@ unsafe extern "C" fn blocks<const ROWS: usize, const CHANNELS: usize>(_blocks: &
         products!("r11", "r10", "r1", "r3", "r5", "r7"),
         ".else",
         "ldr r11, [r9, #(4 * (.Lpair + {distance}) - .Lmoved)]",
-        ".if (1 - {loops}) * (1 - (.Lrow + .Lpair + {rows} * {pairs} - 1) / ({rows} * {pairs}))",
+        ".if .Lrow + .Lpair + {loops} == 0",
         products!("r10", "r11", "r0", "r2", "r4", "r6"),
         ".else",
         products!("r10", "r11", "r1", "r3", "r5", "r7"),
@@ -285,8 +380,15 @@ unsafe extern "C" fn blocks<const ROWS: usize, const CHANNELS: usize>(_blocks: &
         ".set .Lswapped, 1 - .Lswapped",
         ".set .Lpair, .Lpair + {distance}",
         ".endr",
-        ".set .Lchain, .Lchain + 1",
+        ".set .Lchain, (.Lchain + {distance} - 1) % {distance}",
         ".endr",
+        ".if .Lleads",
+        ".if .Lswapped",
+        couple!("r11", "r10"),
+        ".else",
+        couple!("r10", "r11"),
+        ".endif",
+        ".endif",
         ".set .Lrow, .Lrow + 1",
         ".endr",
         ".if {loops}",
@@ -325,12 +427,35 @@ unsafe extern "C" fn blocks<const ROWS: usize, const CHANNELS: usize>(_blocks: &
         "teq r10, r12",
         "bne.w 14b",
         "ldr r12, [sp, #52]",
+        ".if {odd}",
+        "ldr r6, [sp, #60]",
+        "eors r6, #1",
+        "beq 16f",
+        "str r6, [sp, #60]",
+        "ldr r10, [r12, #{out}]",
+        "ldr r11, [r12, #{end}]",
+        "ldr r6, [sp, #48]",
+        "ldm r12, {{r0-r5}}",
+        "add r10, r10, r6, lsr #1",
+        "add r11, r11, r6, lsr #1",
+        ".irp row, r0, r1, r2, r3, r4",
+        "add \\row, #(2 * {channels})",
+        ".endr",
+        "b 12b",
+        "16:",
+        ".endif",
+        "ldr r10, [r12, #{out}]",
+        "ldr r11, [r12, #{end}]",
+        "add r10, #8",
+        "add r11, #8",
+        "str r10, [r12, #{out}]",
+        "str r11, [r12, #{end}]",
         "addw r8, r8, #(16 * {rows} * {pairs})",
         "ldr r0, [r12, #{groups}]",
         "subs r0, #1",
         "str r0, [r12, #{groups}]",
         "bne.w 13b",
-        "add sp, #64",
+        "add sp, #(64 + 16 * {couples})",
         "pop {{r4-r11, pc}}",
         "50:",
         "ldr r12, [sp, #52]",
@@ -345,8 +470,12 @@ unsafe extern "C" fn blocks<const ROWS: usize, const CHANNELS: usize>(_blocks: &
         ".endr",
         "b.w 41b",
         rows = const ROWS,
+        channels = const CHANNELS,
+        odd = const CHANNELS % 2,
+        couples = const couples(ROWS, CHANNELS),
         pairs = const pairs(ROWS, CHANNELS),
         distance = const spacing(CHANNELS) * CHANNELS / 2,
+        last_chain = const if spacing(CHANNELS) * CHANNELS / 2 > 1 { 1 } else { 0 },
         loops = const loops(ROWS, CHANNELS) as usize,
         relu = const Store::Relu as usize,
         weights = const offset_of!(Blocks, weights),
