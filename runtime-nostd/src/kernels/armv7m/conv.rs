@@ -98,7 +98,8 @@ impl Store {
 ///
 /// # Safety
 /// `row` and `out`, of `columns` columns, must be as [`super::conv_fits`] checks.
-#[inline(never)]
+// Beside other kernels, its frame would lie on the stack while they run.
+#[cfg_attr(all(dsp, feature = "unrolled"), inline(never))]
 pub(super) unsafe fn run(row: &ConvRow<'_>, columns: usize, first: usize, out: &mut [i16]) {
     let packing = row.filters.packing;
     let pairs = packing.stored_row() / 2;
