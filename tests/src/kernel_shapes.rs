@@ -24,7 +24,15 @@ pub fn networks() -> impl Strategy<Value = FixedNetwork> {
 }
 
 fn channels() -> impl Strategy<Value = u16> {
-    prop_oneof![1..=9u16, Just(16), Just(32), Just(33)]
+    prop_oneof![
+        1..=9u16,
+        Just(1),
+        Just(3),
+        Just(8),
+        Just(16),
+        Just(32),
+        Just(33)
+    ]
 }
 
 fn layers() -> impl Strategy<Value = Op> {
@@ -40,6 +48,7 @@ fn layers() -> impl Strategy<Value = Op> {
 fn windows() -> impl Strategy<Value = Window> {
     let kernel = prop_oneof![
         2 => (1..=7u8).prop_map(|size| (size, size)),
+        2 => prop_oneof![Just((3, 3)), Just((5, 5))],
         1 => (1..=7u8, 1..=7u8),
     ];
     let stride = prop_oneof![2 => Just((1, 1)), 1 => (1..=3u8, 1..=3u8)];
