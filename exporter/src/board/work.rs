@@ -8,7 +8,7 @@ use runtime_nostd::geometry::{Op, Shape, Window};
 /// "window row" one kernel row in one column, a "pair" two neighboring elements of a kernel row, a
 /// "group" up to four filters that share the activations loaded (FORMAT.md), a "unit" four channels in
 /// two columns. Maxima over fewer than four channels have units of their own.
-pub const UNITS: [&str; 29] = [
+pub const UNITS: [&str; 31] = [
     "inference",
     "image_row",
     "image_element",
@@ -19,6 +19,8 @@ pub const UNITS: [&str; 29] = [
     "conv_pair_group",
     "conv_pair_filter",
     "conv_output",
+    "unrolled_column_group",
+    "unrolled_pair_group",
     "dense_row_group",
     "dense_pair_group",
     "dense_pair_filter",
@@ -49,6 +51,17 @@ const GROUP: usize = 4;
 
 /// Channels whose maxima one step of the DSP kernel finds.
 const UNIT_CHANNELS: usize = 4;
+
+/// Groups of filters for which `runtime-nostd` has an unrolled kernel, on cores with the DSP extension.
+fn unrolled_groups(window: Window, channels: usize, filters: usize) -> usize {
+    let kernel = (window.kernel_h, window.kernel_w, channels);
+    let has_kernel = matches!(kernel, (3, 3, 1 | 3 | 16) | (5, 5, 1 | 8));
+    if has_kernel && (window.stride_h, window.stride_w) == (1, 1) {
+        filters / GROUP
+    } else {
+        0
+    }
+}
 
 impl Work {
     const NONE: Self = Self([0.0; UNITS.len()]);
@@ -81,6 +94,10 @@ impl Work {
                 let window_rows = columns * kernel_rows(window, input, output);
                 let row_elements = usize::from(window.kernel_w) * channels;
                 let pairs = window_rows * row_elements.div_ceil(2);
+                let unrolled = unrolled_groups(window, channels, filters);
+                work.add("unrolled_column_group", pixels * unrolled);
+                work.add("unrolled_pair_group", pairs * unrolled);
+                let (groups, filters) = (groups - unrolled, filters - unrolled * GROUP);
                 work.add("conv_row_group", usize::from(output.height) * groups);
                 work.add("conv_column_group", pixels * groups);
                 work.add("conv_window_row_group", window_rows * groups);
