@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::dataset::Images;
 use crate::network::{Network, NetworkError};
-use crate::quantize::{FixedNetwork, Format, LayerQuantization, WeightBits, quantize};
+use crate::quantize::{FixedNetwork, Format, LayerQuantization, quantize};
 use crate::rescale::{Rescaling, rescale};
 use crate::scale::Scales;
 use crate::write::{Blob, WriteError, write};
@@ -106,7 +106,7 @@ pub(crate) fn prove(
     let mut frac_bits = format.weight_bits.most(&scaled);
     let mut first = None;
     loop {
-        let (fixed, quantization) = quantize(&scaled, format.product, &frac_bits);
+        let (fixed, quantization) = quantize(&scaled, format, &frac_bits);
         match write(&fixed) {
             Ok(blob) => {
                 return Ok(Proven {
@@ -118,7 +118,7 @@ pub(crate) fn prove(
             }
             Err(WriteError::Overflow { layer, filter }) => {
                 let (first_layer, first_filter) = *first.get_or_insert((layer, filter));
-                let can_shorten = format.weight_bits == WeightBits::PerLayer;
+                let can_shorten = format.weight_bits.is_per_layer();
                 if can_shorten && frac_bits[layer] > ACTIVATION_FRAC_BITS {
                     frac_bits[layer] -= 1;
                 } else if scales.halve(layer, filter) {

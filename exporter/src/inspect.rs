@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use runtime_nostd::blob::Storage;
 use runtime_nostd::geometry::{Activation, Keep, Op, Window};
 use runtime_nostd::{Layer, Model};
 
@@ -61,12 +62,7 @@ impl Inspection<'_, '_> {
     fn line(&self, f: &mut Formatter<'_>, index: usize, layer: &Layer<'_>) -> fmt::Result {
         let range = layer.parameters().map_or(String::new(), |parameters| {
             let scale = f64::from(1u32 << parameters.frac_bits());
-            let weights = || {
-                parameters
-                    .weights()
-                    .iter()
-                    .map(|&raw| f64::from(raw) / scale)
-            };
+            let weights = || parameters.weights().map(|raw| f64::from(raw) / scale);
             let low = weights().fold(f64::INFINITY, f64::min);
             let high = weights().fold(f64::NEG_INFINITY, f64::max);
             format!("{low:+.3} .. {high:+.3}")
@@ -105,7 +101,11 @@ pub fn describe(layer: &Layer<'_>) -> String {
         Keep::Rows => "",
         Keep::Map => ", whole",
     };
-    format!("{what}{relu}{cut}")
+    let narrow = match layer.storage() {
+        Storage::I16 => "",
+        Storage::I8 => ", 8 bits",
+    };
+    format!("{what}{relu}{cut}{narrow}")
 }
 
 fn describe_window(window: Window) -> String {

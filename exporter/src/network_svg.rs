@@ -9,6 +9,7 @@ use crate::map_svg::{BLUE, SOLID_SIZE, solid};
 
 /// Accumulators.
 const ORANGE: &str = "#E69F00";
+const GREEN: &str = "#009E73";
 /// Progress.
 const GRAY: &str = "#6A737D";
 const INK: &str = "#1F2328";
@@ -210,6 +211,7 @@ impl Picture {
                 Content::Image => (0, BLUE, "rows"),
                 Content::Rows { layer } => (layer + 1, BLUE, "rows"),
                 Content::Sums { layer } => (layer + 1, ORANGE, "sums"),
+                Content::Weights { layer } => (layer + 1, GREEN, "weights"),
             };
             let y = TOP + line * LINE + LINE / 2;
             let part = Rectangle {
@@ -224,7 +226,7 @@ impl Picture {
             let y = match content {
                 Content::Progress => continue,
                 Content::Image | Content::Rows { .. } => y - 9,
-                Content::Sums { .. } => y + 31,
+                Content::Sums { .. } | Content::Weights { .. } => y + 31,
             };
             let label = format!("{what} {}", thousands(bytes as u64));
             let (left, right) = (part.x as usize, (part.x + part.width) as usize);
@@ -253,8 +255,8 @@ impl Picture {
             };
             self.text(x, y, anchor, GRAY, &address);
         }
-        let legend = "blue: rows of maps; orange: accumulators; gray: a word per layer. Parts above one \
-                      another are used at different times.";
+        let legend = "blue: rows of maps; orange: accumulators; green: 8-bit weights in 16 bits; gray: a \
+                      word per layer. Parts above one another are used at different times.";
         self.text(ARENA.left + ARENA.width, y + 24, Anchor::End, GRAY, legend);
     }
 

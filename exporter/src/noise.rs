@@ -167,7 +167,7 @@ impl<'network> NoiseModel<'network> {
         }
         let largest_weight = match self.weight_bits {
             WeightBits::Q8_8 => f64::from(i16::MAX) / 256.0,
-            WeightBits::PerLayer => f64::from(i16::MAX),
+            WeightBits::PerLayer | WeightBits::Narrow => f64::from(i16::MAX),
         };
         let exponents = channels.iter().zip(self.highest(scales, set));
         exponents

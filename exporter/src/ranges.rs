@@ -64,9 +64,9 @@ impl Display for Histogram {
 
 /// The weights of a layer, without what fills rows up; `None` if it has none.
 pub fn weights(layer: &Layer<'_>) -> Option<Histogram> {
-    let stored = layer.parameters()?.weights();
+    let stored: Vec<i16> = layer.parameters()?.weights().collect();
     let real = layer.op().filters(layer.input()) * layer.op().fan_in(layer.input());
-    let mut histogram = Histogram::of(stored);
+    let mut histogram = Histogram::of(&stored);
     histogram.bars[0] -= (stored.len() - real) as u64;
     Some(histogram)
 }

@@ -5,16 +5,17 @@ use std::path::Path;
 
 use runtime_nostd::blob::{
     ALIGNMENT, ARITHMETIC_VERSION, CRC_START, FORMAT_VERSION, Header, LayerRecord, PREFIX_BYTES,
-    Packing, Prefix, Weights, crc32,
+    Packing, Prefix, Storage, Weights, crc32,
 };
 use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape};
+use runtime_nostd::narrow::{MAX_EXPONENT, widen};
 use runtime_nostd::q8_8::{Product, Requantize};
 use runtime_nostd::{Chain, Model, ParseError};
 use thiserror::Error;
 
 use crate::cuts::least_cuts;
 use crate::network::Input;
-use crate::quantize::{FixedNetwork, FixedParameters};
+use crate::quantize::{FixedLayer, FixedNetwork, FixedParameters};
 
 /// A blob in memory, aligned for [`Model::parse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +84,12 @@ pub enum WriteError {
         /// Weights and biases given.
         given: usize,
     },
+    /// Weights that are to be stored in 8 bits are not 8 bits times the power of two of their filter.
+    #[error("layer {layer}: its weights do not fit 8 bits with the exponents of its filters")]
+    Narrow {
+        /// The layer.
+        layer: usize,
+    },
     /// An accumulator could overflow.
     #[error(
         "layer {layer}, filter {filter}: the sum of 16-bit products could exceed 32 bits; train \
@@ -121,7 +128,7 @@ pub fn write_with_cuts(network: &FixedNetwork, cuts: &[usize]) -> Result<Blob, W
     let mut records = Vec::new();
     let mut parameters = Vec::new();
     for (index, layer) in network.layers.iter().enumerate() {
-        push(&mut chain, index, layer.op)?;
+        push(&mut chain, index, layer)?;
         let input = chain.last_input();
         let weights = match (&layer.parameters, Packing::new(layer.op, input)) {
             (None, None) => Weights::None,
@@ -129,10 +136,9 @@ pub fn write_with_cuts(network: &FixedNetwork, cuts: &[usize]) -> Result<Blob, W
                 let store = Requantize::new(network.product, fixed.frac_bits, layer.activation);
                 let last = index + 1 == network.layers.len();
                 let rounding = if last { 0 } else { store.rounding() };
-                pack(fixed, packing, rounding, &mut parameters);
-                Weights::I16 {
-                    frac_bits: fixed.frac_bits,
-                }
+                pack(fixed, packing, rounding, &mut parameters)
+                    .ok_or(WriteError::Narrow { layer: index })?;
+                Weights::new(layer.storage(), fixed.frac_bits)
             }
             (fixed, _) => {
                 return Err(WriteError::ParameterCount {
@@ -168,15 +174,18 @@ pub fn write_with_cuts(network: &FixedNetwork, cuts: &[usize]) -> Result<Blob, W
 pub fn chain_of(network: &FixedNetwork) -> Result<Chain, WriteError> {
     let mut chain = Chain::new(network.input.shape);
     for (index, layer) in network.layers.iter().enumerate() {
-        push(&mut chain, index, layer.op)?;
+        push(&mut chain, index, layer)?;
     }
     Ok(chain)
 }
 
-fn push(chain: &mut Chain, layer: usize, op: Op) -> Result<(), WriteError> {
-    match chain.push(op) {
+fn push(chain: &mut Chain, index: usize, layer: &FixedLayer) -> Result<(), WriteError> {
+    match chain.push_stored(layer.op, layer.storage()) {
         Ok(_) => Ok(()),
-        Err(error) => Err(WriteError::Geometry { layer, error }),
+        Err(error) => Err(WriteError::Geometry {
+            layer: index,
+            error,
+        }),
     }
 }
 
@@ -185,21 +194,49 @@ fn matches(fixed: &FixedParameters, op: Op, input: Shape) -> bool {
     fixed.bias.len() == filters && fixed.weights.len() == filters * op.fan_in(input)
 }
 
-/// Appends a layer's biases, with the rounding constant of the store, and its packed weights.
-fn pack(fixed: &FixedParameters, packing: Packing, rounding: i32, parameters: &mut Vec<u8>) {
+/// Appends a layer's biases, with the rounding constant of the store, and its packed weights. `None`
+/// if weights do not fit 8 bits that should.
+fn pack(
+    fixed: &FixedParameters,
+    packing: Packing,
+    rounding: i32,
+    parameters: &mut Vec<u8>,
+) -> Option<()> {
     for &bias in &fixed.bias {
         parameters.extend(bias.saturating_add(rounding).to_le_bytes());
     }
-    let mut packed = vec![0i16; packing.stored_weights()];
     let filter_weights = packing.rows * packing.row_elements;
-    for (position, &weight) in fixed.weights.iter().enumerate() {
+    let places = (0..fixed.weights.len()).map(|position| {
         let (filter, inside) = (position / filter_weights, position % filter_weights);
         let (row, element) = (inside / packing.row_elements, inside % packing.row_elements);
-        packed[packing.index(filter, row, element)] = weight;
+        (filter, packing.index(filter, row, element))
+    });
+    let weights = fixed.weights.iter().zip(places);
+    let start = parameters.len();
+    match &fixed.exponents {
+        None => {
+            parameters.resize(start + 2 * packing.stored_weights(), 0);
+            for (weight, (_, place)) in weights {
+                parameters[start + 2 * place..][..2].copy_from_slice(&weight.to_le_bytes());
+            }
+        }
+        Some(exponents) => {
+            parameters.extend(exponents);
+            let biases = 4 * fixed.bias.len();
+            parameters.resize(start - biases + packing.stored_bytes(Storage::I8), 0);
+            for (&weight, (filter, place)) in weights {
+                let q = narrow(weight, *exponents.get(filter)?)?;
+                parameters[start + exponents.len() + place] = q.to_le_bytes()[0];
+            }
+        }
     }
-    for weight in packed {
-        parameters.extend(weight.to_le_bytes());
-    }
+    Some(())
+}
+
+/// The 8 bits that are stored for a weight.
+fn narrow(weight: i16, exponent: u8) -> Option<i8> {
+    let q = i8::try_from(weight >> exponent.min(MAX_EXPONENT)).ok()?;
+    (exponent <= MAX_EXPONENT && widen(q, exponent) == weight).then_some(q)
 }
 
 /// What a network takes of a device.
@@ -212,7 +249,7 @@ pub struct Footprint {
 }
 
 /// The footprint of what [`write()`] makes of a network of `ops` over an `input` image, whatever its
-/// weights are.
+/// weights of 16 bits are.
 ///
 /// # Errors
 /// The network cannot be expressed ([`WriteError`]).
@@ -221,9 +258,12 @@ pub fn footprint(input: Shape, ops: &[Op]) -> Result<Footprint, WriteError> {
     let mut layers = Vec::with_capacity(ops.len());
     let mut parameters_bytes = 0;
     for (index, &op) in ops.iter().enumerate() {
-        push(&mut chain, index, op)?;
+        if let Err(error) = chain.push(op) {
+            let layer = index;
+            return Err(WriteError::Geometry { layer, error });
+        }
         let packing = Packing::new(op, chain.last_input());
-        parameters_bytes += packing.map_or(0, Packing::stored_bytes);
+        parameters_bytes += packing.map_or(0, |packing| packing.stored_bytes(Storage::I16));
         layers.push(LayerRecord {
             op,
             activation: Activation::Linear,

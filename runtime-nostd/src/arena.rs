@@ -1,7 +1,7 @@
 //! The memory of inference, an array of 32-bit words, and how its parts are addressed.
 //!
-//! First one word of progress per layer; behind them what `plan` lays out: rows of maps, and
-//! accumulators.
+//! First one word of progress per layer; behind them what `plan` lays out: memory to expand weights,
+//! rows of maps, and accumulators.
 
 use crate::kernels::scalar::Rows;
 use crate::schedule::{Progress, RowSpan};
@@ -129,9 +129,7 @@ impl RowSlot {
 
     /// The row in `buffer`, the words of its stream.
     fn of<const IMAGES: usize>(self, buffer: &mut [[i32; IMAGES]]) -> &mut [[i16; IMAGES]] {
-        let buffer = bytemuck::cast_slice_mut(buffer.as_flattened_mut());
-        let (buffer, _) = buffer.as_chunks_mut();
-        buffer
+        activations_mut(buffer)
             .get_mut(self.start..self.start.saturating_add(self.elements))
             .unwrap_or(&mut [])
     }
@@ -208,10 +206,20 @@ impl<'s, const IMAGES: usize> Arena<'s, IMAGES> {
 
     /// Rows to read, words to read or write, and a row to write. The plan keeps them apart.
     pub(crate) fn parts(&mut self, rows: Span, words: Span, row: RowSlot) -> Parts<'_, IMAGES> {
-        let ranges = [rows.range(), words.range(), row.span.range()];
+        let (rows, [words, buffer]) = self.rows_and_words(rows, [words, row.span]);
+        (rows, words, row.of(buffer))
+    }
+
+    /// Rows to read, and words to read or write. The plan keeps them apart.
+    pub(crate) fn rows_and_words(
+        &mut self,
+        rows: Span,
+        [a, b]: [Span; 2],
+    ) -> (&[[i16; IMAGES]], [&mut [[i32; IMAGES]]; 2]) {
+        let ranges = [rows.range(), a.range(), b.range()];
         match self.words.get_disjoint_mut(ranges) {
-            Ok([rows, words, buffer]) => (activations(rows), words, row.of(buffer)),
-            Err(_) => (&[], &mut [], &mut []),
+            Ok([rows, a, b]) => (activations(rows), [a, b]),
+            Err(_) => (&[], [&mut [], &mut []]),
         }
     }
 }
@@ -226,5 +234,13 @@ type Parts<'p, const IMAGES: usize> = (
 /// Words as the pairs of activations that they hold.
 pub(crate) fn activations<const IMAGES: usize>(words: &[[i32; IMAGES]]) -> &[[i16; IMAGES]] {
     let (activations, _) = bytemuck::cast_slice(words.as_flattened()).as_chunks();
+    activations
+}
+
+/// As [`activations`], to write.
+pub(crate) fn activations_mut<const IMAGES: usize>(
+    words: &mut [[i32; IMAGES]],
+) -> &mut [[i16; IMAGES]] {
+    let (activations, _) = bytemuck::cast_slice_mut(words.as_flattened_mut()).as_chunks_mut();
     activations
 }

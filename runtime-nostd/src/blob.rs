@@ -123,6 +123,41 @@ pub enum Weights {
         /// Fractional bits of the weights.
         frac_bits: u8,
     },
+    /// Per layer: the biases as above, then an exponent e for each filter in a `u8`, then for each
+    /// weight an `i8` q in the order of [`Packing`], filled up to 4 bytes with 0. The weight is
+    /// `q * 2^e` ([`narrow`](crate::narrow)).
+    I8 {
+        /// Fractional bits of the weights, not of q.
+        frac_bits: u8,
+    },
+}
+
+/// How the weights of a layer are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Storage {
+    /// [`Weights::I16`].
+    I16,
+    /// [`Weights::I8`].
+    I8,
+}
+
+impl Weights {
+    /// Weights of `frac_bits` fractional bits.
+    pub const fn new(storage: Storage, frac_bits: u8) -> Self {
+        match storage {
+            Storage::I16 => Self::I16 { frac_bits },
+            Storage::I8 => Self::I8 { frac_bits },
+        }
+    }
+
+    /// Storage and fractional bits, if there are weights.
+    pub const fn stored(self) -> Option<(Storage, u8)> {
+        match self {
+            Self::None => None,
+            Self::I16 { frac_bits } => Some((Storage::I16, frac_bits)),
+            Self::I8 { frac_bits } => Some((Storage::I8, frac_bits)),
+        }
+    }
 }
 
 /// The order of a layer's weights: groups of [`GROUP`] filters (the last may have fewer); in a
@@ -179,20 +214,30 @@ impl Packing {
         }
     }
 
-    /// Weights as stored, filling included.
+    /// Weights as stored in 16 bits, filling included.
     pub const fn stored_weights(self) -> usize {
-        let weights = self
-            .filters
-            .saturating_mul(self.rows)
-            .saturating_mul(self.stored_row());
+        let weights = self.weights_in_rows();
         weights.saturating_add(weights % 2)
     }
 
-    /// Bytes of the layer's biases and weights.
-    pub const fn stored_bytes(self) -> usize {
+    /// Weights with the filling of rows, without that of the layer.
+    pub(crate) const fn weights_in_rows(self) -> usize {
         self.filters
-            .saturating_mul(4)
-            .saturating_add(self.stored_weights().saturating_mul(2))
+            .saturating_mul(self.rows)
+            .saturating_mul(self.stored_row())
+    }
+
+    /// Bytes of the layer's biases and weights.
+    pub const fn stored_bytes(self, storage: Storage) -> usize {
+        let weights = match storage {
+            Storage::I16 => self.stored_weights().saturating_mul(2),
+            Storage::I8 => self
+                .filters
+                .saturating_add(self.weights_in_rows())
+                .div_ceil(4)
+                .saturating_mul(4),
+        };
+        self.filters.saturating_mul(4).saturating_add(weights)
     }
 
     /// Position of one weight among the layer's stored weights.

@@ -5,7 +5,10 @@
 //! SIMD width and wrapping additions give the same bits.
 
 use crate::blob::{GROUP, Packing};
+use crate::feature::Feature;
 use crate::kernels::scalar::Filters;
+use crate::model::{Parameters, StoredFilters};
+use crate::narrow::widen;
 use crate::q8_8::{Product, Requantize, rounded_product};
 
 /// The largest magnitude that an activation can have, raw.
@@ -37,22 +40,40 @@ impl Bound {
     }
 
     /// The bound of what a layer stores that reads activations of this bound. Pooling keeps it.
-    pub(crate) fn after(
+    pub(crate) fn after(self, parameters: &Parameters<'_>) -> Result<Self, BoundError> {
+        let store = parameters.store;
+        match &parameters.filters {
+            StoredFilters::I16(filters) => self.after_filters(filters, store, |weight, _| weight),
+            // What a build leaves out has been refused.
+            StoredFilters::I8(_) if !Feature::Weights8.is_enabled() => Ok(Self::MAX),
+            StoredFilters::I8(narrow) => {
+                let exponent = |filter: usize| narrow.exponents.get(filter).copied().unwrap_or(0);
+                self.after_filters(&narrow.filters, store, |q, filter| {
+                    widen(q, exponent(filter))
+                })
+            }
+        }
+    }
+
+    /// As [`Bound::after`], where `widen` makes the weight of a filter from what is stored.
+    fn after_filters<W: Copy>(
         self,
-        filters: &Filters<'_>,
+        filters: &Filters<'_, W>,
         store: Requantize,
+        widen: impl Fn(W, usize) -> i16,
     ) -> Result<Self, BoundError> {
         let packing = filters.packing;
         let mut largest = 0;
         for (group, (bias, weights)) in filters.groups().enumerate() {
             let members = bias.len().max(1);
             for (member, &bias) in bias.iter().enumerate() {
+                let filter = group * GROUP + member;
                 let runs = weights.chunks(packing.lanes.max(1));
                 let runs = runs.skip(member).step_by(members);
+                let weights = runs.flatten().map(|&weight| widen(weight, filter));
                 let sum = u64::from(bias.unsigned_abs())
-                    + self.largest_sum(packing, filters.product, runs.flatten())?;
+                    + self.largest_sum(packing, filters.product, weights)?;
                 if sum > i32::MAX as u64 {
-                    let filter = group * GROUP + member;
                     return Err(BoundError::Overflow { filter });
                 }
                 largest = largest.max(sum as u32);
@@ -69,15 +90,15 @@ impl Bound {
     }
 
     /// The largest magnitude of one filter's sum without bias, over its stored weights.
-    fn largest_sum<'w>(
+    fn largest_sum(
         self,
         packing: Packing,
         product: Product,
-        weights: impl Iterator<Item = &'w i16>,
+        weights: impl Iterator<Item = i16>,
     ) -> Result<u64, BoundError> {
         let stored_row = packing.stored_row();
         let (mut sum, mut element, mut rows_left) = (0, 0, packing.rows);
-        for &weight in weights {
+        for weight in weights {
             if weight != 0 && (element >= packing.row_elements || rows_left == 0) {
                 return Err(BoundError::Filling);
             }

@@ -3,9 +3,10 @@
 
 use core::num::NonZeroU8;
 
+use crate::blob::Storage;
 use crate::geometry::{GeometryError, Keep, Op, Shape};
 use crate::model::Layer;
-use crate::plan::{Image, can_cut, count_rows, find_readers, lay_out_segment, plan};
+use crate::plan::{Image, can_cut, count_rows, expansion, find_readers, lay_out_segment, plan};
 use crate::schedule::Feed;
 
 /// The most layers a chain may have.
@@ -42,18 +43,28 @@ impl Chain {
         }
     }
 
-    /// Appends an operation, and returns the shape of its output.
+    /// Appends an operation, its weights stored in 16 bits if it has any, and returns the shape of
+    /// its output.
+    ///
+    /// # Errors
+    /// As [`Chain::push_stored`].
+    pub const fn push(&mut self, op: Op) -> Result<Shape, GeometryError> {
+        self.push_stored(op, Storage::I16)
+    }
+
+    /// Appends an operation, with the storage of its weights if it has any, and returns the shape of
+    /// its output.
     ///
     /// # Errors
     /// The operation does not fit what it reads, or there is no room ([`MAX_LAYERS`]).
-    pub const fn push(&mut self, op: Op) -> Result<Shape, GeometryError> {
+    pub const fn push_stored(&mut self, op: Op, storage: Storage) -> Result<Shape, GeometryError> {
         if self.length == MAX_LAYERS {
             return Err(GeometryError::TooManyLayers);
         }
         let (layers, _) = self.layers.split_at(self.length);
         match link(self.image.shape, layers, op) {
             Ok(layer) => {
-                self.layers[self.length] = layer;
+                self.layers[self.length] = Layer { storage, ..layer };
                 self.length += 1;
                 Ok(layer.output)
             }
@@ -129,7 +140,7 @@ impl Segments {
         if first > last || last >= length || !cut_before || !cut_behind {
             return None;
         }
-        let mut words = length;
+        let mut words = expansion(layers).range().end;
         if let Some(before) = before {
             words = words.saturating_add(layers[before].whole_map_words());
             layers[before].keep = Keep::Map;
@@ -222,20 +233,21 @@ const fn shape(image: Shape, layers: &[Layer<'_>], map: u8) -> Shape {
     }
 }
 
-/// Bytes of scratch memory that a chain of `ops` over an `input` image needs, cut behind the layers
-/// `cuts`.
+/// Bytes of scratch memory that a chain of `ops` over an `input` image needs, with the storage of all
+/// weights, cut behind the layers `cuts`.
 ///
 /// # Errors
 /// As [`Chain::push`] and [`Chain::arena_bytes`], with the index of the layer.
 pub const fn arena_bytes(
     input: Shape,
     ops: &[Op],
+    storage: Storage,
     cuts: &[usize],
 ) -> Result<usize, (usize, GeometryError)> {
     let mut chain = Chain::new(input);
     let mut index = 0;
     while index < ops.len() {
-        if let Err(error) = chain.push(ops[index]) {
+        if let Err(error) = chain.push_stored(ops[index], storage) {
             return Err((index, error));
         }
         index += 1;

@@ -3,7 +3,9 @@
 use core::fmt;
 
 use crate::blob::{ALIGNMENT, ARITHMETIC_VERSION, FORMAT_VERSION};
+use crate::feature::Feature;
 use crate::geometry::GeometryError;
+use crate::narrow::MAX_EXPONENT;
 
 /// Why [`Model::parse`](crate::Model::parse) refuses a blob. Layers count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +56,12 @@ pub enum ParseError {
         /// The model's capacity.
         capacity: usize,
     },
-    /// An operation, or rounded products, that this build leaves out.
+    /// The layer needs what this build leaves out.
     NotCompiled {
         /// The layer; 0 for rounded products.
         layer: usize,
+        /// What must be enabled.
+        feature: Feature,
     },
     /// The zero values of the image's channels are not one per channel.
     ZeroLength,
@@ -89,6 +93,15 @@ pub enum ParseError {
     ParametersLength {
         /// The layer, or the number of layers.
         layer: usize,
+    },
+    /// A filter's 8-bit weights have too large an exponent.
+    Exponent {
+        /// The layer.
+        layer: usize,
+        /// The filter.
+        filter: usize,
+        /// Its exponent.
+        exponent: u8,
     },
     /// A filling weight is not 0.
     Filling {
@@ -149,9 +162,9 @@ impl fmt::Display for ParseError {
                 f,
                 "blob has {layers} layers, this model holds {capacity}: raise LAYERS"
             ),
-            Self::NotCompiled { layer } => write!(
+            Self::NotCompiled { layer, feature } => write!(
                 f,
-                "layer {layer} needs a feature of runtime-nostd that is not enabled"
+                "layer {layer} needs runtime-nostd's feature `{feature}`, which is not enabled"
             ),
             Self::ZeroLength => f.write_str("not one zero value for each channel of the image"),
             Self::Geometry { layer, error } => write!(f, "layer {layer}: {error}"),
@@ -168,6 +181,15 @@ impl fmt::Display for ParseError {
             Self::ParametersLength { layer } => {
                 write!(f, "layer {layer}: parameters missing or left over")
             }
+            Self::Exponent {
+                layer,
+                filter,
+                exponent,
+            } => write!(
+                f,
+                "layer {layer}, filter {filter}: 8-bit weights with exponent {exponent}, at most \
+                 {MAX_EXPONENT} is allowed"
+            ),
             Self::Filling { layer } => write!(f, "layer {layer}: a filling weight is not 0"),
             Self::Overflow { layer, filter } => {
                 write!(f, "layer {layer}, filter {filter}: the sum could overflow")

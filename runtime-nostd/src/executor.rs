@@ -7,13 +7,16 @@
 //! `IMAGES` images go through the network side by side: 1 on the device, as many as a vector has
 //! lanes on a host. Schedule and plan do not depend on their number.
 
-use crate::arena::{Arena, RowSlot, Span, activations};
+use crate::arena::{Arena, RowSlot, Span, activations, activations_mut};
+use crate::blob::GROUP;
+use crate::feature::Feature;
 use crate::geometry::{Keep, Op, Window};
 use crate::kernels::Kernels;
-use crate::model::{Layer, Model, Parameters};
+use crate::model::{Layer, Model, Parameters, StoredFilters};
+use crate::narrow::{NarrowFilters, PIECE};
 use crate::ops::pool::{Columns, Seen};
 use crate::ops::{add, conv2d, is_compiled, pool};
-use crate::q8_8::least;
+use crate::q8_8::{Requantize, least};
 use crate::schedule::{Cursor, Intake, Step};
 
 /// Images on their way through a network, row by row.
@@ -140,7 +143,7 @@ where
             self.arena.words_mut(layer.rows.span).fill([0; IMAGES]);
             if let (Op::Dense { .. }, Some(parameters)) = (layer.op, &layer.parameters) {
                 let sums = self.arena.words_mut(layer.sums);
-                for (sum, &bias) in sums.iter_mut().zip(parameters.filters.bias) {
+                for (sum, &bias) in sums.iter_mut().zip(parameters.bias()) {
                     *sum = [bias; IMAGES];
                 }
             }
@@ -177,10 +180,58 @@ where
         output: RowSlot,
     ) {
         let input = self.model.stream(layer.source);
-        let (buffer, out) = self.arena.words_and_row(input.span, output);
-        let buffer = activations(buffer);
-        let reads = (layer, parameters);
-        conv2d::row(self.kernels, reads, input, step.rows, buffer, out);
+        match &parameters.filters {
+            StoredFilters::I16(filters) => {
+                let (buffer, out) = self.arena.words_and_row(input.span, output);
+                let buffer = activations(buffer);
+                let reads = (layer, filters, parameters.store);
+                conv2d::row(self.kernels, reads, input, step.rows, buffer, out);
+            }
+            StoredFilters::I8(narrow) if Feature::Weights8.is_enabled() => {
+                self.convolve_narrow(layer, narrow, parameters.store, step, output);
+            }
+            StoredFilters::I8(_) => {}
+        }
+    }
+
+    /// As [`Executor::convolve`], with weights of 8 bits: part of the filters by part, each as a
+    /// convolution of its own.
+    #[inline(never)]
+    fn convolve_narrow(
+        &mut self,
+        layer: &Layer<'_>,
+        narrow: &NarrowFilters<'_>,
+        store: Requantize,
+        step: Step,
+        output: RowSlot,
+    ) {
+        let input = self.model.stream(layer.source);
+        let (buffer, memory, out) = self.arena.parts(input.span, self.model.expansion, output);
+        let (kernels, channels) = (self.kernels, usize::from(layer.output.channels));
+        let (weights, collected) = memory
+            .split_at_mut_checked(layer.expansion().weight_words)
+            .unwrap_or((&mut [], &mut []));
+        let mut first = 0;
+        for part in narrow.parts(layer.op) {
+            let filters = part.expand(weights.as_flattened_mut());
+            let reads = (layer, &filters, store);
+            let members = filters.packing.filters;
+            if members == channels {
+                conv2d::row(kernels, reads, input, step.rows, buffer, out);
+                return;
+            }
+            let row = activations_mut(collected);
+            let elements = usize::from(layer.output.width) * members;
+            let row = row.get_mut(..elements).unwrap_or(&mut []);
+            conv2d::row(kernels, reads, input, step.rows, buffer, row);
+            conv2d::interleave(
+                row,
+                members,
+                out.get_mut(first..).unwrap_or(&mut []),
+                channels,
+            );
+            first += members;
+        }
     }
 
     #[inline(never)]
@@ -192,15 +243,41 @@ where
         output: RowSlot,
     ) {
         let input = self.model.stream(layer.source);
-        let (buffer, sums) = self.arena.words_and_words(input.span, layer.sums);
-        let row = input.row(step.input, activations(buffer));
-        let filters = &parameters.filters;
-        self.kernels.dense_row(filters, step.input, row, sums);
+        match &parameters.filters {
+            StoredFilters::I16(filters) => {
+                let (buffer, sums) = self.arena.words_and_words(input.span, layer.sums);
+                let row = input.row(step.input, activations(buffer));
+                self.kernels.dense_row(filters, step.input, row, sums);
+            }
+            StoredFilters::I8(narrow) if Feature::Weights8.is_enabled() => {
+                self.add_narrow_row(layer, narrow, step.input);
+            }
+            StoredFilters::I8(_) => {}
+        }
         if step.completes() {
             let (sums, out) = self.arena.words_and_row(layer.sums, output);
             let sums = sums.as_flattened();
             for (stored, &sum) in out.as_flattened_mut().iter_mut().zip(sums) {
                 *stored = parameters.store.store(sum);
+            }
+        }
+    }
+
+    /// Adds the input row `y` to the sums of a dense layer with weights of 8 bits.
+    #[inline(never)]
+    fn add_narrow_row(&mut self, layer: &Layer<'_>, narrow: &NarrowFilters<'_>, y: usize) {
+        let input = self.model.stream(layer.source);
+        let spans = [self.model.expansion, layer.sums];
+        let (buffer, [memory, sums]) = self.arena.rows_and_words(input.span, spans);
+        let memory = memory.as_flattened_mut();
+        let row = input.row(y, buffer);
+        for (part, sums) in narrow.parts(layer.op).zip(sums.chunks_mut(GROUP)) {
+            // The last piece reads on to the end of the buffer, as a whole row does.
+            let starts = (0..row.len()).step_by(PIECE);
+            for (piece, start) in part.pieces(y).zip(starts) {
+                let row = row.get(start..).unwrap_or(&[]);
+                let filters = piece.expand(memory);
+                self.kernels.dense_row(&filters, 0, row, sums);
             }
         }
     }

@@ -7,15 +7,16 @@ use heapless::Vec;
 use crate::arena::{Span, Stream};
 use crate::blob::{
     ALIGNMENT, ARITHMETIC_VERSION, CRC_START, FORMAT_VERSION, Header, LayerRecord, MAGIC,
-    PREFIX_BYTES, Packing, Prefix, Weights, crc32,
+    PREFIX_BYTES, Packing, Prefix, Storage, crc32,
 };
 use crate::bound::{Bound, BoundError};
 use crate::chain::link;
 use crate::error::ParseError;
+use crate::feature::Feature;
 use crate::geometry::{Activation, Keep, Op, Shape};
 use crate::kernels::scalar::Filters;
-use crate::ops::is_compiled;
-use crate::plan::{Image, plan};
+use crate::narrow::{Expansion, MAX_EXPONENT, NarrowFilters};
+use crate::plan::{Image, expansion, plan};
 use crate::q8_8::{ACTIVATION_FRAC_BITS, MAX_WEIGHT_FRAC_BITS, Product, Requantize};
 use crate::schedule::{Feed, Intake};
 use crate::sections::Sections;
@@ -33,6 +34,8 @@ pub struct Model<'a, const LAYERS: usize = DEFAULT_LAYERS> {
     pub(crate) image: Image,
     pub(crate) zero: &'a [u8],
     pub(crate) layers: Vec<Layer<'a>, LAYERS>,
+    /// Where 8-bit weights are expanded.
+    pub(crate) expansion: Span,
     pub(crate) arena_words: usize,
     pub(crate) sections: Sections<'a>,
 }
@@ -51,6 +54,8 @@ pub struct Layer<'a> {
     pub(crate) skip: Option<NonZeroU8>,
     /// How it goes through the rows that it reads.
     pub(crate) feed: Feed,
+    /// How its weights are stored, if it has any.
+    pub(crate) storage: Storage,
     pub(crate) parameters: Option<Parameters<'a>>,
     /// Where the rows of its output are kept.
     pub(crate) rows: Stream,
@@ -62,10 +67,18 @@ pub struct Layer<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Parameters<'a> {
     frac_bits: u8,
-    /// What kernels read.
-    pub(crate) filters: Filters<'a>,
+    pub(crate) filters: StoredFilters<'a>,
     /// How a sum becomes an activation.
     pub(crate) store: Requantize,
+}
+
+/// Biases and weights as they are stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StoredFilters<'a> {
+    /// What kernels read.
+    I16(Filters<'a>),
+    /// What is expanded first.
+    I8(NarrowFilters<'a>),
 }
 
 impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
@@ -95,7 +108,10 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             postcard::take_from_bytes::<Header>(records).map_err(|_| ParseError::Records)?;
         let (layers, product) = (header.layers as usize, header.product);
         if product == Product::Rounded && !product.is_rounded() {
-            return Err(ParseError::NotCompiled { layer: 0 });
+            return Err(ParseError::NotCompiled {
+                layer: 0,
+                feature: Feature::Rounded,
+            });
         }
         if layers > LAYERS {
             return Err(ParseError::TooManyLayers {
@@ -111,6 +127,7 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             image: Image::new(header.input),
             zero: header.zero,
             layers: Vec::new(),
+            expansion: Span::EMPTY,
             arena_words: 0,
             sections,
         };
@@ -133,8 +150,11 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             let (record, rest) = postcard::take_from_bytes::<LayerRecord>(records)
                 .map_err(|_| ParseError::Records)?;
             records = rest;
-            if !is_compiled(record.op) {
-                return Err(ParseError::NotCompiled { layer: index });
+            if let Some(feature) = Feature::of(record.op)
+                && !feature.is_enabled()
+            {
+                let layer = index;
+                return Err(ParseError::NotCompiled { layer, feature });
             }
             let mut layer = link(self.image.shape, &self.layers, record.op).map_err(|error| {
                 ParseError::Geometry {
@@ -143,6 +163,9 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
                 }
             })?;
             layer.activation = record.activation;
+            if let Some((storage, _)) = record.weights.stored() {
+                layer.storage = storage;
+            }
             (layer.parameters, words) = self.read_parameters(index, &layer, record, words)?;
 
             let bound_of = |map: u8| match map.checked_sub(1) {
@@ -154,15 +177,13 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             };
             let bound = bound_of(layer.source);
             let bound = match (layer.parameters, layer.skip) {
-                (Some(parameters), _) => bound
-                    .after(&parameters.filters, parameters.store)
-                    .map_err(|error| match error {
-                        BoundError::Overflow { filter } => ParseError::Overflow {
-                            layer: index,
-                            filter,
-                        },
-                        BoundError::Filling => ParseError::Filling { layer: index },
-                    })?,
+                (Some(parameters), _) => bound.after(&parameters).map_err(|error| match error {
+                    BoundError::Overflow { filter } => ParseError::Overflow {
+                        layer: index,
+                        filter,
+                    },
+                    BoundError::Filling => ParseError::Filling { layer: index },
+                })?,
                 (_, Some(skip)) => bound.plus(bound_of(skip.get())),
                 _ if layer.activation == Activation::Linear => bound,
                 _ => return Err(ParseError::Activation { layer: index }),
@@ -195,28 +216,59 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         record: LayerRecord,
         words: &'a [i32],
     ) -> Result<(Option<Parameters<'a>>, &'a [i32]), ParseError> {
-        match (record.weights, Packing::new(layer.op, layer.input)) {
-            (Weights::None, None) => Ok((None, words)),
-            (Weights::I16 { frac_bits }, Some(packing)) => {
-                check_frac_bits(frac_bits, self.product, index)?;
-                let (bias, weights, rest) = split_parameters(words, packing)
-                    .ok_or(ParseError::ParametersLength { layer: index })?;
-                let parameters = Parameters {
-                    frac_bits,
+        let packing = Packing::new(layer.op, layer.input);
+        let (packing, storage, frac_bits) = match (record.weights.stored(), packing) {
+            (None, None) => return Ok((None, words)),
+            (Some((storage, frac_bits)), Some(packing)) => (packing, storage, frac_bits),
+            _ => return Err(ParseError::WeightsFormat { layer: index }),
+        };
+        check_frac_bits(frac_bits, self.product, index)?;
+        let missing = ParseError::ParametersLength { layer: index };
+        let (stored, rest) = words
+            .split_at_checked(packing.stored_bytes(storage) / 4)
+            .ok_or(missing)?;
+        let (bias, stored) = stored.split_at_checked(packing.filters).ok_or(missing)?;
+        let product = self.product;
+        let filters = match storage {
+            Storage::I16 => StoredFilters::I16(Filters {
+                packing,
+                bias,
+                weights: bytemuck::cast_slice(stored),
+                product,
+            }),
+            Storage::I8 if Feature::Weights8.is_enabled() => {
+                let bytes = bytemuck::cast_slice(stored);
+                let (exponents, bytes) = bytes.split_at_checked(packing.filters).ok_or(missing)?;
+                let (weights, filling) = bytes
+                    .split_at_checked(packing.weights_in_rows())
+                    .ok_or(missing)?;
+                check_exponents(exponents, index)?;
+                if filling.iter().any(|&byte| byte != 0) {
+                    return Err(ParseError::Filling { layer: index });
+                }
+                StoredFilters::I8(NarrowFilters {
                     filters: Filters {
                         packing,
                         bias,
-                        weights,
-                        product: self.product,
+                        weights: bytemuck::cast_slice(weights),
+                        product,
                     },
-                    store: Requantize::new(self.product, frac_bits, record.activation),
-                };
-                Ok((Some(parameters), rest))
+                    exponents,
+                })
             }
-            (Weights::None | Weights::I16 { .. }, _) => {
-                Err(ParseError::WeightsFormat { layer: index })
+            Storage::I8 => {
+                return Err(ParseError::NotCompiled {
+                    layer: index,
+                    feature: Feature::Weights8,
+                });
             }
-        }
+        };
+        let parameters = Parameters {
+            frac_bits,
+            filters,
+            store: Requantize::new(product, frac_bits, record.activation),
+        };
+        Ok((Some(parameters), rest))
     }
 
     fn cut(&mut self, cuts: &[u8]) -> Result<(), ParseError> {
@@ -231,6 +283,7 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
     }
 
     fn plan_arena(&mut self, stated: usize) -> Result<(), ParseError> {
+        self.expansion = expansion(&self.layers);
         let mut progress = [[0; 2]; LAYERS];
         self.arena_words = plan(&mut self.image, &mut self.layers, &mut progress)
             .map_err(|(layer, error)| ParseError::Geometry { layer, error })?;
@@ -350,11 +403,16 @@ fn check_frac_bits(frac_bits: u8, product: Product, layer: usize) -> Result<(), 
     }
 }
 
-/// Splits a layer's biases and weights off `words`; the rest comes last.
-fn split_parameters(words: &[i32], packing: Packing) -> Option<(&[i32], &[i16], &[i32])> {
-    let (bias, rest) = words.split_at_checked(packing.filters)?;
-    let (weights, rest) = rest.split_at_checked(packing.stored_weights() / 2)?;
-    Some((bias, bytemuck::cast_slice(weights), rest))
+fn check_exponents(exponents: &[u8], layer: usize) -> Result<(), ParseError> {
+    let mut exponents = exponents.iter().enumerate();
+    match exponents.find(|&(_, &exponent)| exponent > MAX_EXPONENT) {
+        None => Ok(()),
+        Some((filter, &exponent)) => Err(ParseError::Exponent {
+            layer,
+            filter,
+            exponent,
+        }),
+    }
 }
 
 impl Layer<'_> {
@@ -368,6 +426,7 @@ impl Layer<'_> {
         source: 0,
         skip: None,
         feed: Feed::NOTHING,
+        storage: Storage::I16,
         parameters: None,
         rows: Stream::UNPLANNED,
         sums: Span::EMPTY,
@@ -381,6 +440,11 @@ impl Layer<'_> {
     /// What follows its sum.
     pub fn activation(&self) -> Activation {
         self.activation
+    }
+
+    /// How its weights are stored, if it has any.
+    pub fn storage(&self) -> Storage {
+        self.storage
     }
 
     /// How its output is kept.
@@ -408,10 +472,20 @@ impl Layer<'_> {
         self.output.elements() as u64 * self.op.fan_in(self.input) as u64
     }
 
-    /// Its own part of the arena in bytes: accumulators, and the rows of its output that are kept.
-    /// A row that layers share counts for each of them.
+    /// Its own part of the arena in bytes: accumulators, the rows of its output that are kept, and
+    /// memory for the expansion of 8-bit weights. What layers share counts for each of them.
     pub fn arena_bytes(&self) -> usize {
-        (self.rows.span.words + self.sums.words) * 4
+        (self.rows.span.words + self.sums.words + self.expansion().words()) * 4
+    }
+
+    /// Memory into which its weights are expanded, by a build that can.
+    pub(crate) const fn expansion(&self) -> Expansion {
+        match self.storage {
+            Storage::I8 if Feature::Weights8.is_enabled() => {
+                Expansion::new(self.op, self.input, self.output.width as usize)
+            }
+            Storage::I16 | Storage::I8 => Expansion::NONE,
+        }
     }
 
     /// Whether it reads a map, as [`Layer::source`] counts them.
@@ -485,16 +559,27 @@ impl<'a> Parameters<'a> {
 
     /// Biases, one per filter, with the rounding constant of the store added.
     pub fn bias(&self) -> &'a [i32] {
-        self.filters.bias
+        match self.filters {
+            StoredFilters::I16(filters) => filters.bias,
+            StoredFilters::I8(narrow) => narrow.filters.bias,
+        }
     }
 
-    /// Weights in the order of [`Packing`].
-    pub fn weights(&self) -> &'a [i16] {
-        self.filters.weights
+    /// Weights in the order of [`Packing`], filling included, in 16 bits however they are stored.
+    pub fn weights(&self) -> impl Iterator<Item = i16> + 'a {
+        let (wide, narrow) = match self.filters {
+            StoredFilters::I16(filters) => (filters.weights, None),
+            StoredFilters::I8(narrow) => (&[][..], Some(narrow)),
+        };
+        let narrow = narrow.into_iter().flat_map(NarrowFilters::widened);
+        wide.iter().copied().chain(narrow)
     }
 
     /// Bytes of flash that they take.
     pub fn bytes(&self) -> usize {
-        self.filters.bias.len() * 4 + self.filters.weights.len() * 2
+        match self.filters {
+            StoredFilters::I16(filters) => filters.packing.stored_bytes(Storage::I16),
+            StoredFilters::I8(narrow) => narrow.filters.packing.stored_bytes(Storage::I8),
+        }
     }
 }

@@ -6,10 +6,12 @@
 //! lie alternately at the end and at the start of the arena:
 //!
 //! ```text
-//! segment 0   progress | rows, accumulators            | map 0
-//! segment 1   progress | map 1 | rows, accumulators    | map 0
-//! segment 2   progress | map 1 | rows, accumulators
+//! segment 0   progress | expansion | rows, accumulators            | map 0
+//! segment 1   progress | expansion | map 1 | rows, accumulators    | map 0
+//! segment 2   progress | expansion | map 1 | rows, accumulators
 //! ```
+//!
+//! Weights of 8 bits are expanded in one memory, as large as one layer at most needs.
 
 use crate::arena::{Lane, Place, Span, Stream};
 use crate::geometry::{GeometryError, Keep, Op, Shape};
@@ -205,10 +207,27 @@ const fn oldest_needed(layer: &Layer<'_>, taken: usize) -> usize {
     }
 }
 
+/// Where all layers expand weights of 8 bits: behind the progress.
+pub(crate) const fn expansion(layers: &[Layer<'_>]) -> Span {
+    let mut words = 0;
+    let mut index = 0;
+    while index < layers.len() {
+        let needed = layers[index].expansion().words();
+        if needed > words {
+            words = needed;
+        }
+        index += 1;
+    }
+    Span {
+        start: layers.len(),
+        words,
+    }
+}
+
 /// Places everything in an arena of `end` words, and returns the words that it takes. What lies at
 /// its end is right when `end` is that number.
 const fn lay_out(image: &mut Image, layers: &mut [Layer<'_>], end: usize) -> usize {
-    let base = layers.len();
+    let base = expansion(layers).range().end;
     let mut total = base;
     let mut map_before = 0;
     let mut map_at_end = true;

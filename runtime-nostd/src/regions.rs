@@ -31,6 +31,11 @@ pub enum Content {
         /// The layer.
         layer: usize,
     },
+    /// Where a layer's 8-bit weights are expanded, and the outputs that they give are collected.
+    Weights {
+        /// The layer.
+        layer: usize,
+    },
 }
 
 impl<const LAYERS: usize> Model<'_, LAYERS> {
@@ -46,9 +51,14 @@ impl<const LAYERS: usize> Model<'_, LAYERS> {
             (Content::Image, self.stream(0).span),
         ];
         let layers = self.layers().iter().enumerate().flat_map(|(layer, plan)| {
+            let weights = Span {
+                words: plan.expansion().words(),
+                ..self.expansion
+            };
             [
                 (Content::Rows { layer }, plan.rows.span),
                 (Content::Sums { layer }, plan.sums),
+                (Content::Weights { layer }, weights),
             ]
         });
         let all = first.into_iter().chain(layers);

@@ -6,21 +6,29 @@ use proptest::prelude::*;
 use runtime_nostd::geometry::{Activation, Op, Shape, Window};
 use runtime_nostd::q8_8::Product;
 
-use crate::random_network::build;
+use crate::random_network::{build, narrow_layers, narrowed};
 
-/// One layer under test, then a small dense layer that sees all of its output.
+/// One layer under test, then a small dense layer that sees all of its output; weights of 16 or of 8
+/// bits.
 pub fn networks() -> impl Strategy<Value = FixedNetwork> {
     let input = (1..=9u16, 1..=13u16, channels()).prop_map(|(h, w, c)| Shape::new(h, w, c));
     let activation = prop_oneof![Just(Activation::Linear), Just(Activation::Relu)];
-    (input, layers(), activation, 1..=3u16, any::<u64>()).prop_map(
-        |(input, op, activation, classes, seed)| {
+    (
+        input,
+        layers(),
+        activation,
+        1..=3u16,
+        any::<u64>(),
+        narrow_layers(),
+    )
+        .prop_map(|(input, op, activation, classes, seed, narrow)| {
             let activation = match op {
                 Op::MaxPool { .. } | Op::AvgPool { .. } => Activation::Linear,
                 _ => activation,
             };
-            build(input, Product::Exact, &[(op, activation)], classes, seed)
-        },
-    )
+            let network = build(input, Product::Exact, &[(op, activation)], classes, seed);
+            narrowed(network, narrow)
+        })
 }
 
 fn channels() -> impl Strategy<Value = u16> {

@@ -4,7 +4,7 @@ use exporter::write::{Blob, write};
 use runtime_nostd::geometry::{Activation, Op, Shape, Window};
 use runtime_nostd::q8_8::Product;
 
-use crate::random_network::network_of;
+use crate::random_network::{narrowed, network_of};
 
 /// Operations over an image.
 #[derive(Clone, Debug)]
@@ -122,8 +122,9 @@ pub fn resnet8() -> Architecture {
     }
 }
 
-/// Blobs of small networks of the kinds that people deploy: plain, separable and residual.
-pub fn small_blobs() -> [Blob; 3] {
+/// Blobs of small networks of the kinds that people deploy: plain, separable and residual; then the
+/// same with weights of 8 bits.
+pub fn small_blobs() -> [Blob; 6] {
     let linear = |op| (op, Activation::Linear);
     let relu = |op| (op, Activation::Relu);
     let halved = Window::square(2, 2, 0);
@@ -149,10 +150,13 @@ pub fn small_blobs() -> [Blob; 3] {
         linear(conv(3, 1, 4)),
         relu(Op::Add { from: 1 }),
     ];
-    [plain, separable, residual].map(|ops| {
+    let wide = [plain, separable, residual].map(|ops| {
         let layers = ops.len() + 1;
         let network = network_of(Shape::new(8, 8, 1), Product::Exact, ops, 1);
         assert_eq!(network.layers.len(), layers, "all layers fit");
-        write(&network).expect("within bounds")
-    })
+        network
+    });
+    let [a, b, c] = wide.clone();
+    let [d, e, f] = wide.map(|network| narrowed(network, u32::MAX));
+    [a, b, c, d, e, f].map(|network| write(&network).expect("within bounds"))
 }

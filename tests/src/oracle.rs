@@ -6,7 +6,7 @@ use exporter::quantize::FixedNetwork;
 use exporter::write::{Blob, chain_of, write_with_cuts};
 use runtime_nostd::blob::{
     ARITHMETIC_VERSION, CRC_START, FORMAT_VERSION, Header, LayerRecord, MAGIC, PREFIX_BYTES,
-    Prefix, crc32,
+    Prefix, Storage, crc32,
 };
 use runtime_nostd::geometry::{Activation, Op};
 use runtime_nostd::{DEFAULT_LAYERS, Model, Observer, Row};
@@ -66,12 +66,15 @@ fn network_described_by(bytes: &[u8]) -> Option<(FixedNetwork, Vec<usize>)> {
     let records = bytes.get(PREFIX_BYTES..)?;
     let (header, mut rest) = postcard::take_from_bytes::<Header>(records).ok()?;
     let mut ops = Vec::new();
+    let mut any_narrow = false;
     while let Ok((record, behind)) = postcard::take_from_bytes::<LayerRecord>(rest) {
         rest = behind;
         let activation = match record.op {
             Op::MaxPool { .. } | Op::AvgPool { .. } | Op::Branch { .. } => Activation::Linear,
             _ => record.activation,
         };
+        let stored = record.weights.stored();
+        any_narrow |= stored.is_some_and(|(storage, _)| storage == Storage::I8);
         ops.push((record.op, activation));
         if ops.len() == DEFAULT_LAYERS - 1 {
             break;
@@ -80,8 +83,9 @@ fn network_described_by(bytes: &[u8]) -> Option<(FixedNetwork, Vec<usize>)> {
     if header.input.check().is_err() || header.input.elements() as u64 > MAX_COST {
         return None;
     }
-    let seed = crc32(bytes).into();
-    let network = random_network::network_of(header.input, header.product, ops, seed);
+    let seed = crc32(bytes);
+    let network = random_network::network_of(header.input, header.product, ops, seed.into());
+    let network = random_network::narrowed(network, if any_narrow { seed } else { 0 });
     let cuts = header.cuts.iter().map(|&cut| cut.into()).collect();
     Some((network, cuts))
 }

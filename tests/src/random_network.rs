@@ -9,21 +9,69 @@ use runtime_nostd::q8_8::Product;
 
 /// Networks of up to six layers or residual blocks over images of up to 12x12x4: odd and even
 /// channels, all kernel sizes and strides, asymmetric padding, both pools, overlapping and not,
-/// dense layers between, and additions that skip any number of layers.
+/// dense layers between, additions that skip any number of layers, and weights of 16 and of 8 bits.
 pub fn networks() -> impl Strategy<Value = FixedNetwork> {
     let input = (1..=12u16, 1..=12u16, 1..=4u16).prop_map(|(h, w, c)| Shape::new(h, w, c));
     let product = prop_oneof![Just(Product::Exact), Just(Product::Rounded)];
     let hidden = prop::collection::vec(parts(), 0..=5);
-    (input, product, hidden, 1..=11u16, any::<u64>()).prop_map(
-        |(input, product, hidden, classes, seed)| {
+    (
+        input,
+        product,
+        hidden,
+        1..=11u16,
+        any::<u64>(),
+        narrow_layers(),
+    )
+        .prop_map(|(input, product, hidden, classes, seed, narrow)| {
             let mut builder = Builder::new(input, product, Numbers(seed));
             for part in hidden {
                 builder.append(part);
             }
             builder.push(Op::Dense { outputs: classes }, Activation::Linear);
-            builder.network
-        },
-    )
+            narrowed(builder.network, narrow)
+        })
+}
+
+/// Which layers [`narrowed`] stores in 8 bits: in half of the networks none, else any.
+pub fn narrow_layers() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(0), any::<u32>()]
+}
+
+/// The network with the weights of some layers stored in 8 bits, with random exponents: those whose
+/// number is a bit of `layers`. No weight grows, so that sums stay within their bounds.
+pub fn narrowed(mut network: FixedNetwork, layers: u32) -> FixedNetwork {
+    for (index, layer) in network.layers.iter_mut().enumerate() {
+        let mut numbers = Numbers(index as u64);
+        match &mut layer.parameters {
+            Some(parameters) if layers >> (index % 32) & 1 == 1 => narrow(parameters, &mut numbers),
+            _ => {}
+        }
+    }
+    network
+}
+
+/// The network with all weights stored in 16 bits.
+pub fn sixteen_bits(mut network: FixedNetwork) -> FixedNetwork {
+    for layer in &mut network.layers {
+        if let Some(parameters) = &mut layer.parameters {
+            parameters.exponents = None;
+        }
+    }
+    network
+}
+
+fn narrow(parameters: &mut FixedParameters, numbers: &mut Numbers) {
+    let fan_in = parameters.weights.len() / parameters.bias.len();
+    let filters = parameters.weights.chunks_mut(fan_in);
+    let exponents = filters.map(|weights| {
+        let exponent = numbers.within(0, 8) as u8;
+        for weight in weights {
+            let power = 1 << exponent;
+            *weight = (i32::from(*weight) / power).clamp(-128, 127) as i16 * power as i16;
+        }
+        exponent
+    });
+    parameters.exponents = Some(exponents.collect());
 }
 
 /// The network of those of `ops` that fit an image of `shape`, closed by a dense layer of three
@@ -253,6 +301,7 @@ fn parameters(op: Op, input: Shape, product: Product, numbers: &mut Numbers) -> 
         bias: (0..op.filters(input))
             .map(|_| numbers.within(-8_000_000, 8_000_000) as i32)
             .collect(),
+        exponents: None,
     }
 }
 

@@ -5,7 +5,7 @@ use runtime_nostd::geometry::{Activation, Op, Shape, Window};
 use runtime_nostd::q8_8::Product;
 
 use crate::case_file::Case;
-use crate::random_network;
+use crate::random_network::{self, narrowed};
 
 /// A network to measure.
 pub struct Workload {
@@ -64,6 +64,16 @@ impl Workload {
         }
     }
 
+    /// The same with all weights stored in 8 bits.
+    fn narrow(self, name: &'static str, what: &'static str) -> Self {
+        Self {
+            name,
+            what,
+            network: narrowed(self.network, u32::MAX),
+            ..self
+        }
+    }
+
     /// The network with an image.
     pub fn case(&self) -> Case {
         let pixels = random_network::pixels(self.network.input.shape, 7);
@@ -99,13 +109,34 @@ pub fn workloads() -> Vec<Workload> {
         window: Window::square(2, 2, 0),
     };
     let lenet = [conv(5, 0, 8), pool, conv(5, 0, 16), pool];
-    vec![
+    let w1 = || {
         Workload::layer(
             "W1",
             "conv 3x3, 16 to 32 channels, 16x16",
             Shape::new(16, 16, 16),
             conv(3, 1, 32),
-        ),
+        )
+    };
+    let w4 = || {
+        Workload::layer(
+            "W4",
+            "dense, 1024 to 10",
+            Shape::new(1, 1, 1024),
+            Op::Dense { outputs: 10 },
+        )
+    };
+    let w6 = || {
+        Workload::whole(
+            "W6",
+            "conv 5x5 8, pool, conv 5x5 16, pool, dense 10, 28x28",
+            Shape::new(28, 28, 1),
+            &lenet,
+            10,
+        )
+    };
+    vec![
+        w1(),
+        w1().narrow("W1-8", "W1 with weights of 8 bits"),
         Workload::layer(
             "W2",
             "conv 3x3, 3 to 16, 32x32",
@@ -118,25 +149,16 @@ pub fn workloads() -> Vec<Workload> {
             Shape::new(28, 28, 1),
             conv(5, 0, 8),
         ),
-        Workload::layer(
-            "W4",
-            "dense, 1024 to 10",
-            Shape::new(1, 1, 1024),
-            Op::Dense { outputs: 10 },
-        ),
+        w4(),
+        w4().narrow("W4-8", "W4 with weights of 8 bits"),
         Workload::layer(
             "W5",
             "max pool 2x2, 32x32x16 (per output)",
             Shape::new(32, 32, 16),
             pool,
         ),
-        Workload::whole(
-            "W6",
-            "conv 5x5 8, pool, conv 5x5 16, pool, dense 10, 28x28",
-            Shape::new(28, 28, 1),
-            &lenet,
-            10,
-        ),
+        w6(),
+        w6().narrow("W6-8", "W6 with weights of 8 bits"),
         Workload::layer(
             "W7",
             "conv 3x3, 7 to 13, 15x15",

@@ -2,12 +2,13 @@
 
 use exporter::cuts::least_cuts;
 use exporter::write::write;
+use runtime_nostd::blob::Storage;
 use runtime_nostd::geometry::Activation;
 use runtime_nostd::geometry::{Op, Shape, Window};
 use runtime_nostd::q8_8::Product;
 use runtime_nostd::{Chain, Content, Region, arena_bytes};
 use tests::models::{Architecture, m2, mobilenet, resnet8, w6};
-use tests::random_network::build;
+use tests::random_network::{build, narrowed};
 
 /// Bytes without cuts, and with the cuts that the exporter chooses.
 fn arena(architecture: &Architecture) -> (usize, usize) {
@@ -40,12 +41,46 @@ fn the_arena_is_a_constant() {
         },
         Op::Dense { outputs: 2 },
     ];
-    const BYTES: usize = match arena_bytes(Shape::new(8, 8, 1), &OPS, &[]) {
+    const BYTES: usize = match arena_bytes(Shape::new(8, 8, 1), &OPS, Storage::I16, &[]) {
         Ok(bytes) => bytes,
         Err(_) => 0,
     };
     // Two words of progress, three padded rows, one row of four channels, two accumulators.
     assert_eq!(BYTES, 4 * (2 + (3 * 10 / 2 + 1) + (8 * 4 / 2 + 1) + 2));
+}
+
+#[test]
+fn eight_bit_weights_take_a_part_of_one_layer() {
+    let conv = |out_channels| Op::Conv {
+        window: Window::square(3, 1, 1),
+        out_channels,
+    };
+    let network = |out_channels| {
+        let hidden = [(conv(out_channels), Activation::Relu)];
+        build(Shape::new(8, 8, 3), Product::Exact, &hidden, 2, 1)
+    };
+    let bytes = |network| {
+        let blob = write(&network).expect("within bounds");
+        let model = blob.model().expect("a blob that parses");
+        let weights = model.regions().filter_map(|region| match region.content {
+            Content::Weights { layer } => Some((layer, region.start, region.bytes)),
+            _ => None,
+        });
+        (model.arena_bytes(), weights.collect::<Vec<_>>())
+    };
+    for filters in [4, 9] {
+        let (wide, none) = bytes(network(filters));
+        let (narrow, parts) = bytes(narrowed(network(filters), 3));
+        assert_eq!(none, []);
+        // Three rows of nine weights, filled up, of four filters; behind two words of progress.
+        let weights = 2 * 3 * 10 * 4;
+        // The dense layer's row is expanded in pieces.
+        let piece = 2 * 2 * (8 * usize::from(filters)).min(64);
+        // More filters than a group: its outputs are collected.
+        let outputs = if filters > 4 { 2 * 8 * 4 } else { 0 };
+        assert_eq!(parts, [(0, 8, weights + outputs), (1, 8, piece)]);
+        assert_eq!(narrow, wide + weights + outputs);
+    }
 }
 
 #[test]

@@ -12,11 +12,23 @@ use exporter::device::{Device, MACHINES};
 use exporter::diff_layers::Rows;
 use exporter::export::export;
 use exporter::file::read_network;
+use exporter::quantize::{Format, WeightBits};
 use exporter::write::Blob;
 use runtime_nostd::blob::Prefix;
 use runtime_nostd::q8_8::Product;
 use runtime_nostd::{Batch, InstructionSet};
 use tests::firmware_folder;
+
+const EXACT: Format = format(Product::Exact, WeightBits::Q8_8);
+const ROUNDED: Format = format(Product::Rounded, WeightBits::Q8_8);
+const NARROW: Format = format(Product::Exact, WeightBits::Narrow);
+
+const fn format(product: Product, weight_bits: WeightBits) -> Format {
+    Format {
+        product,
+        weight_bits,
+    }
+}
 
 #[test]
 fn every_machine_gives_the_same_logits_for_digits() {
@@ -70,12 +82,11 @@ fn digits(most: usize) -> Suite {
         println!("EA4CNN_DATA is not set: bundled digits");
         Dataset::bundled().test
     });
-    let mut paths = networks();
-    paths.push(example("mnist"));
-    let products = [Product::Exact, Product::Rounded];
+    let (paths, example) = (networks(), example("mnist"));
     let cases = paths
         .iter()
-        .flat_map(|path| products.map(|product| (path.as_path(), product)));
+        .flat_map(|path| [EXACT, ROUNDED].map(|format| (path.as_path(), format)))
+        .chain([EXACT, ROUNDED, NARROW].map(|format| (example.as_path(), format)));
     let suite = Suite::new(&images, most, cases);
     assert!(suite.cases.len() >= 10, "the committed networks are there");
     suite
@@ -88,8 +99,8 @@ fn photographs(most: usize) -> Option<Suite> {
         return None;
     };
     let path = example("cifar10");
-    let case = (path.as_path(), Product::Exact);
-    Some(Suite::new(&images, most, [case]))
+    let cases = [EXACT, NARROW].map(|format| (path.as_path(), format));
+    Some(Suite::new(&images, most, cases))
 }
 
 /// Prints the matrix, and checks it.
@@ -148,7 +159,7 @@ impl Suite {
     fn new<'a>(
         images: &Images,
         most: usize,
-        networks: impl IntoIterator<Item = (&'a Path, Product)>,
+        networks: impl IntoIterator<Item = (&'a Path, Format)>,
     ) -> Self {
         let mut suite = Self {
             pixels: (0..images.len().min(most))
@@ -160,7 +171,7 @@ impl Suite {
         };
         let cases = networks
             .into_iter()
-            .map(|(path, product)| Case::new(path, product, &suite));
+            .map(|(path, format)| Case::new(path, format, &suite));
         suite.cases = cases.collect();
         suite
     }
@@ -175,13 +186,14 @@ impl Suite {
 }
 
 impl Case {
-    fn new(path: &Path, product: Product, suite: &Suite) -> Self {
+    fn new(path: &Path, format: Format, suite: &Suite) -> Self {
         let network = read_network(path).expect("a committed network");
-        let blob = export(&network, product).expect("it fits Q8.8").blob;
+        let blob = export(&network, format).expect("it can be exported").blob;
         let (logits, rows) = expected(&blob, suite);
-        let suffix = match product {
-            Product::Exact => "",
-            Product::Rounded => "/r",
+        let suffix = match format {
+            EXACT => "",
+            ROUNDED => "/r",
+            _ => "/8",
         };
         Self {
             name: format!("{}{suffix}", short_name(path)),

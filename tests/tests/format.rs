@@ -2,7 +2,7 @@
 
 use exporter::network::Input;
 use exporter::quantize::{FixedLayer, FixedNetwork, FixedParameters};
-use exporter::write::{Blob, footprint, write};
+use exporter::write::{Blob, WriteError, footprint, write};
 use proptest::prelude::*;
 use runtime_nostd::blob::{CRC_START, crc32};
 use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape, Window};
@@ -38,6 +38,7 @@ fn network() -> FixedNetwork {
                     frac_bits: 8,
                     weights: (1..=15).collect(),
                     bias: vec![0, 1, -1, 2, -2],
+                    exponents: None,
                 }),
             },
             FixedLayer {
@@ -54,6 +55,7 @@ fn network() -> FixedNetwork {
                     frac_bits: 7,
                     weights: (-5..5).collect(),
                     bias: vec![256, -256],
+                    exponents: None,
                 }),
             },
         ],
@@ -146,9 +148,110 @@ fn a_smaller_capacity_is_refused() {
     );
 }
 
+/// The same network with weights of 8 bits, those of the convolution with exponents 0 to 4.
+fn narrow_network() -> FixedNetwork {
+    let mut network = network();
+    let [conv, _, dense] = &mut network.layers[..] else {
+        panic!("three layers");
+    };
+    if let Some(conv) = &mut conv.parameters {
+        for (filter, weights) in conv.weights.chunks_mut(3).enumerate() {
+            weights.iter_mut().for_each(|weight| *weight <<= filter);
+        }
+        conv.exponents = Some(vec![0, 1, 2, 3, 4]);
+    }
+    if let Some(dense) = &mut dense.parameters {
+        dense.weights[4] = -128 << 8;
+        dense.weights[..4]
+            .iter_mut()
+            .for_each(|weight| *weight <<= 8);
+        dense.exponents = Some(vec![8, 0]);
+    }
+    network
+}
+
+#[rustfmt::skip]
+const NARROW_GOLDEN: [u8; 148] = [
+    // Prefix, as above.
+    0x45, 0x41, 0x34, 0x43, 0x4e, 0x4e, 0x0d, 0x0a,
+    1, 0, 1, 0,
+    148, 0, 0, 0,
+    0x2b, 0x8f, 0x22, 0x4b,
+    41, 0, 0, 0,
+    76, 0, 0, 0,
+    72, 0, 0, 0,
+    // Header: an arena of 720 bytes.
+    0, 2, 0xac, 0x02, 1, 1, 33, 0xd0, 0x05, 3, 1, 1,
+    // Conv: 8-bit weights with 8 fractional bits.
+    0, 1, 3, 1, 150, 0, 0, 1, 2, 5, 1, 2, 8,
+    2, 2, 2, 2, 2, 0, 0, 0, 0, 0, 0,
+    // Dense: 8-bit weights with 7 fractional bits.
+    1, 2, 0, 2, 7,
+    0, 0, 0,
+    // Conv: biases, then exponents.
+    0x80, 0, 0, 0, 0x81, 0, 0, 0, 0x7f, 0, 0, 0, 0x82, 0, 0, 0, 0x7e, 0, 0, 0,
+    0, 1, 2, 3, 4,
+    // Conv: a group of four filters, two pairs, the second filled up.
+    1, 2, 4, 5, 7, 8, 10, 11,
+    3, 0, 6, 0, 9, 0, 12, 0,
+    // Conv: a group of one filter, then up to a multiple of 4.
+    13, 14, 15, 0, 0, 0, 0,
+    // Dense: biases, exponents.
+    0x00, 0x01, 0, 0, 0x00, 0xff, 0xff, 0xff,
+    8, 0,
+    // Dense: a group of two neurons, up to a multiple of 4.
+    0xfb, 0xfc, 0, 1,
+    0xfd, 0xfe, 2, 3,
+    0x80, 0, 4, 0, 0, 0,
+];
+
+#[test]
+fn narrow_golden_bytes() {
+    let blob = write(&narrow_network()).expect("a sound network");
+    assert_eq!(blob.as_bytes(), NARROW_GOLDEN);
+}
+
+#[test]
+fn narrow_weights_out_of_range_are_refused() {
+    let refusal = |at, from, to| refusal_of(&NARROW_GOLDEN, at, from, to);
+    let exponent = ParseError::Exponent {
+        layer: 0,
+        filter: 4,
+        exponent: 9,
+    };
+    assert_eq!(refusal(100, 4, 9), exponent);
+    let filling = |layer| ParseError::Filling { layer };
+    assert_eq!(refusal(110, 0, 1), filling(0), "in a row");
+    assert_eq!(refusal(123, 0, 1), filling(0), "behind the weights");
+    assert_eq!(refusal(147, 0, 1), filling(2), "behind the weights");
+    let overflow = ParseError::Overflow {
+        layer: 2,
+        filter: 0,
+    };
+    assert_eq!(refusal(127, 0, 0x7f), overflow);
+}
+
+#[test]
+fn what_does_not_fit_8_bits_is_not_written() {
+    for (exponent, weight) in [(0, 128), (1, 3), (8, 128), (9, 512)] {
+        let mut network = narrow_network();
+        if let Some(parameters) = &mut network.layers[0].parameters {
+            parameters.weights = vec![0; 15];
+            parameters.weights[14] = weight;
+            parameters.exponents = Some(vec![0, 0, 0, 0, exponent]);
+        }
+        let error = write(&network).expect_err("refused");
+        assert!(matches!(error, WriteError::Narrow { layer: 0 }), "{error}");
+    }
+}
+
 /// Why the blob is refused with one byte changed and the checksum made to fit.
 fn refusal(at: usize, from: u8, to: u8) -> ParseError {
-    let mut bytes = GOLDEN;
+    refusal_of(&GOLDEN, at, from, to)
+}
+
+fn refusal_of(golden: &[u8], at: usize, from: u8, to: u8) -> ParseError {
+    let mut bytes = golden.to_vec();
     assert_eq!(bytes[at], from, "the byte meant");
     bytes[at] = to;
     let crc = crc32(&bytes[CRC_START..]);
@@ -273,6 +376,7 @@ fn what_inference_could_stumble_over_is_refused() {
 proptest! {
     #[test]
     fn the_footprint_follows_from_the_geometry(network in random_network::networks()) {
+        let network = random_network::sixteen_bits(network);
         let ops: Vec<Op> = network.layers.iter().map(|layer| layer.op).collect();
         let footprint = footprint(network.input.shape, &ops).expect("its layers fit");
         let blob = write(&network).expect("random networks are within bounds");

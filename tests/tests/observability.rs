@@ -93,7 +93,7 @@ fn crc_of(blob: &Blob) -> u32 {
 
 #[test]
 fn the_first_different_activation_is_named() {
-    let [_, _, residual] = small_blobs();
+    let [_, _, residual, ..] = small_blobs();
     let image = pixels(Shape::new(8, 8, 1), 1);
     let model = residual.model().expect("a blob");
     let host = Rows::of_host(&model, &image).expect("the image fits");

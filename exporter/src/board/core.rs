@@ -50,7 +50,7 @@ impl Core {
 
     /// The most stack that inference takes, in bytes; measured likewise.
     pub const fn stack_bytes(self) -> usize {
-        696
+        1_040
     }
 
     /// The cycles of its instructions.

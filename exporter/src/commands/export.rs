@@ -42,9 +42,12 @@ pub(crate) struct Export {
     /// Store this many test images with their logits in the blob, for a self-test of the device.
     #[arg(long, value_name = "N", default_value_t = 0)]
     golden: usize,
-    /// Fractional bits of the weights.
-    #[arg(long, value_enum, default_value_t = WeightBitsOption::Eight)]
-    weight_bits: WeightBitsOption,
+    /// Bits of the weights.
+    #[arg(long, value_enum, value_name = "BITS", default_value_t = WeightsOption::Sixteen)]
+    weights: WeightsOption,
+    /// Fractional bits of the weights: 8 unless --weights 8, which means auto.
+    #[arg(long, value_enum)]
+    weight_bits: Option<WeightBitsOption>,
     /// Scale channels by powers of two where that lowers the error of the logits, measured on training
     /// images.
     #[arg(long)]
@@ -74,13 +77,15 @@ enum WeightBitsOption {
     Auto,
 }
 
-impl From<WeightBitsOption> for WeightBits {
-    fn from(weight_bits: WeightBitsOption) -> Self {
-        match weight_bits {
-            WeightBitsOption::Eight => Self::Q8_8,
-            WeightBitsOption::Auto => Self::PerLayer,
-        }
-    }
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WeightsOption {
+    /// As computed with.
+    #[value(name = "16")]
+    Sixteen,
+    /// 8 bits times a power of two for each filter, expanded into 16 on the device: half the flash.
+    /// With --weight-bits auto, not with rounded products.
+    #[value(name = "8")]
+    Eight,
 }
 
 impl From<ProductOption> for Product {
@@ -97,15 +102,7 @@ impl Export {
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
         let path = &self.network;
         let mut network = read_network(path)?;
-        let format = Format {
-            product: self.product.into(),
-            weight_bits: self.weight_bits.into(),
-        };
-        if (format.product, format.weight_bits) == (Product::Rounded, WeightBits::PerLayer) {
-            return Err(
-                "rounded products need weights of 8 fractional bits: drop --weight-bits".into(),
-            );
-        }
+        let format = self.format()?;
         let in_file = |error| format!("{}: {error}", path.display());
         let exported = if self.rescale {
             let data = self.data.load()?;
@@ -129,6 +126,34 @@ impl Export {
         }
         self.board.check(&blob.model()?, blob.as_bytes().len())?;
         write_export(&network, &blob, &self.output, self.rust.as_deref())
+    }
+}
+
+impl Export {
+    /// The numbers that the options ask for, if they go together.
+    fn format(&self) -> Result<Format, &'static str> {
+        use {WeightBitsOption as Bits, WeightsOption as Weights};
+        let weight_bits = match (self.weights, self.weight_bits) {
+            (Weights::Sixteen, None | Some(Bits::Eight)) => WeightBits::Q8_8,
+            (Weights::Sixteen, Some(Bits::Auto)) => WeightBits::PerLayer,
+            (Weights::Eight, None | Some(Bits::Auto)) => WeightBits::Narrow,
+            (Weights::Eight, Some(Bits::Eight)) => {
+                return Err("--weights 8 needs --weight-bits auto: drop --weight-bits 8");
+            }
+        };
+        let product = self.product.into();
+        match (product, weight_bits) {
+            (Product::Rounded, WeightBits::PerLayer) => {
+                Err("rounded products need weights of 8 fractional bits: drop --weight-bits")
+            }
+            (Product::Rounded, WeightBits::Narrow) => Err(
+                "rounded products need weights of 16 bits with 8 fractional bits: drop --weights 8",
+            ),
+            _ => Ok(Format {
+                product,
+                weight_bits,
+            }),
+        }
     }
 }
 

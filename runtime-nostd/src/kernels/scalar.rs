@@ -46,19 +46,20 @@ impl<'a> Rows<'a, [i16; 1]> {
     }
 }
 
-/// Biases (rounding included) and packed weights of a layer, with what they are for.
+/// Biases (rounding included) and packed weights `W` of a layer, with what they are for. Kernels read
+/// weights of 16 bits.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Filters<'a> {
+pub(crate) struct Filters<'a, W = i16> {
     pub(crate) packing: Packing,
     pub(crate) bias: &'a [i32],
-    pub(crate) weights: &'a [i16],
+    pub(crate) weights: &'a [W],
     pub(crate) product: Product,
 }
 
-impl<'a> Filters<'a> {
+impl<'a, W> Filters<'a, W> {
     /// The filters in groups of [`GROUP`]: biases and weights of each, the last with the filling of
     /// the layer.
-    pub(crate) fn groups(self) -> impl Iterator<Item = (&'a [i32], &'a [i16])> {
+    pub(crate) fn groups(self) -> impl Iterator<Item = (&'a [i32], &'a [W])> {
         let filter_weights = self.packing.rows * self.packing.stored_row();
         let groups = self.weights.chunks((filter_weights * GROUP).max(1));
         self.bias.chunks(GROUP).zip(groups)

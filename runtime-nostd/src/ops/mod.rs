@@ -1,5 +1,6 @@
 //! One row of output from the rows of input, for each operation.
 
+use crate::feature::Feature;
 use crate::geometry::Op;
 
 pub(crate) mod add;
@@ -9,10 +10,8 @@ pub(crate) mod pool;
 /// Whether this build can compute `op`. What it cannot is refused by `Model::parse`, and its code is
 /// left out.
 pub(crate) const fn is_compiled(op: Op) -> bool {
-    match op {
-        Op::Conv { .. } | Op::Dense { .. } | Op::MaxPool { .. } => true,
-        Op::AvgPool { .. } => cfg!(feature = "avg-pool"),
-        Op::Depthwise { .. } => cfg!(feature = "depthwise"),
-        Op::Add { .. } | Op::Branch { .. } => cfg!(feature = "residual"),
+    match Feature::of(op) {
+        None => true,
+        Some(feature) => feature.is_enabled(),
     }
 }
