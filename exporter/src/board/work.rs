@@ -199,10 +199,12 @@ mod tests {
             let index = UNITS.iter().position(|name| *name == unit);
             work.0[index.expect("a unit")]
         };
-        // Two groups, and 2 + 3 + 3 + 2 kernel rows of nine elements for each of six columns.
-        assert_eq!(count("conv_window_row_group"), 120.0);
-        assert_eq!(count("conv_pair_group"), 600.0);
-        assert_eq!(count("conv_pair_filter"), 1500.0);
+        // A group of four filters, unrolled, and one of a single filter; 2 + 3 + 3 + 2 kernel rows of
+        // nine elements for each of six columns.
+        assert_eq!(count("unrolled_pair_group"), 300.0);
+        assert_eq!(count("conv_window_row_group"), 60.0);
+        assert_eq!(count("conv_pair_group"), 300.0);
+        assert_eq!(count("conv_pair_filter"), 300.0);
         assert_eq!(count("conv_output"), 120.0);
         assert_eq!(count("dense_pair_group"), 0.0);
     }
