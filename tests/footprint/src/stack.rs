@@ -12,12 +12,15 @@ use cortex_m_semihosting::{debug, hprintln};
 use runtime_nostd::{Model, Scratch, include_blob};
 
 /// Networks of 8x8 images: plain, separable and residual; then with weights of 8 bits.
-static BLOBS: [&[u8]; 6] = [
+static BLOBS: &[&[u8]] = &[
     include_blob!(concat!(env!("BLOBS"), "/small-0.q88")),
     include_blob!(concat!(env!("BLOBS"), "/small-1.q88")),
     include_blob!(concat!(env!("BLOBS"), "/small-2.q88")),
+    #[cfg(feature = "weights-8")]
     include_blob!(concat!(env!("BLOBS"), "/small-3.q88")),
+    #[cfg(feature = "weights-8")]
     include_blob!(concat!(env!("BLOBS"), "/small-4.q88")),
+    #[cfg(feature = "weights-8")]
     include_blob!(concat!(env!("BLOBS"), "/small-5.q88")),
 ];
 
