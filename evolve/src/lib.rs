@@ -27,6 +27,7 @@ pub mod mutate;
 pub mod options;
 pub mod polish;
 pub mod population;
+pub mod provenance;
 pub mod repair;
 pub mod report;
 pub mod results;

@@ -316,8 +316,8 @@ fn print_report(report: &Report, time: Duration, path: &Path) {
     let [train, test, validation] = report.images;
     let folder = path.display();
     println!(
-        "{}: {train} images in Dtrain, {test} in Dtest, {validation} in Dval",
-        report.data
+        "run {}, {}: {train} images in Dtrain, {test} in Dtest, {validation} in Dval",
+        report.run, report.data
     );
     println!(
         "{} generations, {} candidates ({} diverged, {} overflowed, {} constant), seed {}, {:.1} s",

@@ -29,6 +29,8 @@ pub struct GenerationLine {
 /// What a run achieved: the contents of `report.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
+    /// The run's name ([`RunId`](crate::provenance::RunId)).
+    pub run: String,
     /// The data set's name.
     pub data: String,
     /// Images of Dtrain, Dtest and Dval.

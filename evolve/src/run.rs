@@ -20,6 +20,7 @@ use crate::history::{Chronicle, Continuation, Event, HistoryError, Start};
 use crate::journal::JournalError;
 use crate::polish::Polished;
 use crate::population::{Member, Population, Record, RecordError, Rejection};
+use crate::provenance::{Origin, RunId};
 use crate::results::{GenerationLine, Report};
 use crate::search::{Search, SearchError};
 use crate::seed::{SeedFileError, genome_of, read_seed};
@@ -130,6 +131,7 @@ pub struct Run<'a, B> {
     config: Config,
     seed_network: Option<Network>,
     data: Data,
+    origin: Origin,
     chronicle: Chronicle,
     progress: Progress,
 }
@@ -217,9 +219,12 @@ impl<'a, B: Backend> Run<'a, B> {
         chronicle: Chronicle,
         session: &'a Session<'a, B>,
     ) -> Self {
+        let run = RunId::new(&start.config, start.images, start.seed_network.as_ref());
+        let origin = Origin::new(run, &data.name, &start.config);
         Self {
             session,
             folder,
+            origin,
             config: start.config,
             seed_network: start.seed_network,
             data,
@@ -390,7 +395,7 @@ impl<'a, B: Backend> Run<'a, B> {
             return Ok(());
         };
         let name = format!("best/{:03}.network", population.generation);
-        let network = named(best, &self.data.name, self.config.seed);
+        let network = self.origin.network_of(best);
         Ok(self.folder.put(&name, &to_bytes(&network))?)
     }
 
@@ -399,16 +404,15 @@ impl<'a, B: Backend> Run<'a, B> {
         let product = self.product();
         let Self {
             folder,
-            data,
-            config,
+            origin,
             progress,
             ..
         } = self;
         let Some(population) = &progress.population else {
             return Ok(());
         };
-        let named = |member: &Member| named(member, &data.name, config.seed);
-        folder.put_front(&population.front, named, product)?;
+        let network_of = |member: &Member| origin.network_of(member);
+        folder.put_front(&population.front, network_of, product)?;
         Ok(folder.put_json_lines("generations.jsonl", &progress.lines)?)
     }
 
@@ -424,18 +428,6 @@ impl<'a, B: Backend> Run<'a, B> {
 /// The lock, also if a thread has panicked while it held it.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A member's network with its provenance.
-fn named(member: &Member, data: &str, seed: u64) -> Network {
-    let mut network = member.individual.network.clone();
-    network.provenance = format!(
-        "evolve {}, {data}, seed {seed}, individual {}, accuracy on Dtest {:.2} %",
-        env!("CARGO_PKG_VERSION"),
-        member.candidate.id,
-        100.0 * member.candidate.accuracy,
-    );
-    network
 }
 
 impl Progress {

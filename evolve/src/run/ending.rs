@@ -13,7 +13,7 @@ use exporter::network::Network;
 use exporter::write::WriteError;
 use rayon::prelude::*;
 
-use super::{Run, RunError, named};
+use super::{Run, RunError};
 use crate::config::Config;
 use crate::data::Data;
 use crate::evaluate::{Arithmetic, count_correct};
@@ -75,8 +75,29 @@ impl<B: Backend> Run<'_, B> {
         let population = self.progress.population.as_ref();
         let population = population.ok_or(SearchError::NoCandidates)?;
         let winner = population.best().ok_or(SearchError::NoCandidates)?;
-        let network = named(winner, &self.data.name, self.config.seed);
         let product = self.product();
+        let Data {
+            name,
+            train,
+            test,
+            validation,
+            ..
+        } = self.data;
+        let images = [train.len(), test.len(), validation.count()];
+        let validation = validation.open();
+        let accuracy = |network: &Network, arithmetic| -> Result<f64, RunError> {
+            let backend = self.session.backend;
+            let correct = count_correct(network, &validation, arithmetic, backend)?;
+            Ok(correct as f64 / validation.len() as f64)
+        };
+        let mut network = self.origin.network_of(winner);
+        let validation_accuracy_f32 = accuracy(&network, Arithmetic::Float)?;
+        let validation_accuracy_fixed = accuracy(&network, Arithmetic::Fixed(product))?;
+        network.provenance += &format!(
+            ", on Dval {:.2} % in f32, {:.2} % in fixed point",
+            100.0 * validation_accuracy_f32,
+            100.0 * validation_accuracy_fixed
+        );
         let blob = export(&network, product)?.blob;
         let model = blob
             .model()
@@ -93,25 +114,7 @@ impl<B: Backend> Run<'_, B> {
                 Some((member, polished))
             })
             .collect();
-        if !chosen.is_empty() {
-            self.write_polished(&chosen)?;
-        }
-
-        let Data {
-            name,
-            train,
-            test,
-            validation,
-            ..
-        } = self.data;
-        let images = [train.len(), test.len(), validation.count()];
-        let validation = validation.open();
-        let accuracy = |network: &Network, arithmetic| -> Result<f64, RunError> {
-            let backend = self.session.backend;
-            let correct = count_correct(network, &validation, arithmetic, backend)?;
-            Ok(correct as f64 / validation.len() as f64)
-        };
-        let polished = chosen.into_par_iter().map(|(member, polished)| {
+        let polished = chosen.par_iter().map(|(member, polished)| {
             let arithmetic = self.config.arithmetic;
             Ok(PolishedLine {
                 id: polished.id,
@@ -127,6 +130,23 @@ impl<B: Backend> Run<'_, B> {
             })
         });
         let polished: Vec<PolishedLine> = polished.collect::<Result<_, RunError>>()?;
+        if !chosen.is_empty() {
+            let mut ids = BTreeSet::new();
+            for ((member, outcome), line) in chosen.iter().zip(&polished) {
+                let mut network = self.origin.network_of(member);
+                network.layers.clone_from(&outcome.network.layers);
+                network.provenance += &format!(
+                    ", polished for {} epochs: {:.2} % on Dtest, {:.2} % on Dval",
+                    self.config.settings.polish.epochs,
+                    100.0 * line.polished_test_accuracy,
+                    100.0 * line.polished_validation_accuracy,
+                );
+                self.folder
+                    .put_network("polished", outcome.id, &network, product)?;
+                ids.insert(outcome.id);
+            }
+            self.folder.keep_networks("polished", &ids)?;
+        }
         let rejections = &self.progress.rejections;
         let count = |rejection| rejections.get(&rejection).copied().unwrap_or(0);
         let multiplication = match self.config.arithmetic {
@@ -134,6 +154,7 @@ impl<B: Backend> Run<'_, B> {
             Arithmetic::Float => Multiplication::Float32,
         };
         let report = Report {
+            run: self.origin.run().to_string(),
             data: name,
             images,
             seed: self.config.seed,
@@ -144,8 +165,8 @@ impl<B: Backend> Run<'_, B> {
             constant: count(Rejection::Constant),
             front: population.front.len(),
             winner: winner.candidate,
-            validation_accuracy_f32: accuracy(&network, Arithmetic::Float)?,
-            validation_accuracy_fixed: accuracy(&network, Arithmetic::Fixed(product))?,
+            validation_accuracy_f32,
+            validation_accuracy_fixed,
             macs: model.macs(),
             flash_bytes: blob.as_bytes().len(),
             arena_bytes: model.arena_bytes(),
@@ -161,23 +182,6 @@ impl<B: Backend> Run<'_, B> {
         let seconds = self.progress.seconds;
         self.folder.put_json("timing.json", &Timing { seconds })?;
         Ok((report, Duration::from_secs_f64(self.progress.seconds)))
-    }
-
-    fn write_polished(&self, chosen: &[(&Member, &Polished)]) -> Result<(), RunError> {
-        let mut ids = BTreeSet::new();
-        for (member, polished) in chosen {
-            let mut network = named(member, &self.data.name, self.config.seed);
-            network.layers.clone_from(&polished.network.layers);
-            network.provenance += &format!(
-                ", {:.2} % polished for {} epochs",
-                100.0 * polished.accuracy,
-                self.config.settings.polish.epochs
-            );
-            self.folder
-                .put_network("polished", polished.id, &network, self.product())?;
-            ids.insert(polished.id);
-        }
-        Ok(self.folder.keep_networks("polished", &ids)?)
     }
 }
 
