@@ -33,6 +33,8 @@ static WRITING: Mutex<()> = Mutex::new(());
 const INTERRUPTED: i32 = 130;
 
 fn main() -> ExitCode {
+    // A reader that has seen enough (`| head`) ends the program, without a word; a run can be resumed.
+    sigpipe::reset();
     let arguments = Arguments::parse();
     let result = match arguments.command {
         None => start(arguments.run, &arguments.machine),

@@ -15,6 +15,8 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    // A reader that has seen enough (`| head`) ends the program, without a word.
+    sigpipe::reset();
     match Arguments::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

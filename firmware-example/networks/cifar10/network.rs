@@ -1,18 +1,18 @@
 // Written by `exporter export`; a new export overwrites it.
 
-//! evolve 0.1.0, cifar-10-batches-bin, seed 1, individual 734, accuracy on Dtest 68.30 %
+//! evolve 0.1.0, cifar-10-batches-bin, seed 1, individual 476, accuracy on Dtest 64.85 %, 74.83 % polished for 20 epochs
 //!
 //! Exporter 0.1.0, blob format 1, arithmetic 1, Exact products.
 //!
-//! 21258 parameters, 959472 MACs, 43368 bytes of flash, 6592 bytes of arena. CRC-32 of the blob: 489092fa.
+//! 14786 parameters, 2980951 MACs, 30460 bytes of flash, 8796 bytes of arena. CRC-32 of the blob: 2214a9da.
 
 use runtime_nostd::geometry::Shape;
 use runtime_nostd::{InferError, Logits};
 
 /// Scratch memory that inference needs, in bytes.
-pub const ARENA_BYTES: usize = 6592;
+pub const ARENA_BYTES: usize = 8796;
 /// Number of layers.
-pub const LAYERS: usize = 6;
+pub const LAYERS: usize = 9;
 /// Shape of the image: 8-bit pixels, rows, columns, channels.
 pub const INPUT: Shape = Shape::new(32, 32, 3);
 /// Bytes of an image.
