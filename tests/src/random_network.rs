@@ -4,6 +4,7 @@ use exporter::network::Input;
 use exporter::quantize::{FixedLayer, FixedNetwork, FixedParameters};
 use proptest::prelude::*;
 use runtime_nostd::Chain;
+use runtime_nostd::blob::Packing;
 use runtime_nostd::geometry::{Activation, Op, Shape, Window};
 use runtime_nostd::q8_8::Product;
 
@@ -196,6 +197,9 @@ fn windows() -> impl Strategy<Value = Window> {
     })
 }
 
+/// Most weights of a layer: what a fuzzer describes must not fill the memory.
+const MAX_WEIGHTS: usize = 1 << 22;
+
 /// Appends what fits.
 struct Builder {
     chain: Chain,
@@ -221,6 +225,11 @@ impl Builder {
     }
 
     fn push(&mut self, op: Op, activation: Activation) -> bool {
+        let input = self.outputs.last().copied();
+        let packing = Packing::new(op, input.unwrap_or(self.network.input.shape));
+        if packing.is_some_and(|packing| packing.stored_weights() > MAX_WEIGHTS) {
+            return false;
+        }
         let Ok(output) = self.chain.push(op) else {
             return false;
         };
