@@ -12,8 +12,8 @@ use crate::settings::{Polish, Settings};
 use crate::split::SplitKind;
 
 /// Names a run by everything that its search depends on, so that the same search has the same name,
-/// wherever and whenever it is repeated, and however long it goes on: the checksum of its settings, but for
-/// the number of generations and the polish, of its images and of its seed network.
+/// wherever and whenever it is repeated, and however long it goes on: the checksum of its settings,
+/// but for the number of generations and the polish, of its images and of its seed network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunId(u32);
 

@@ -174,7 +174,7 @@ impl<'a, B: Backend> Run<'a, B> {
     /// Continues the run in `folder` where its history ends; `replan` may change what is left to do.
     ///
     /// # Errors
-    /// The images have changed, the plan is out of range, or more generations are done already.
+    /// The images have changed, or more generations are done already than are wanted.
     pub fn resume(
         folder: &Path,
         continuation: Continuation,
@@ -266,12 +266,6 @@ impl<'a, B: Backend> Run<'a, B> {
                 wanted: wanted.generations,
             });
         }
-        let settings = Settings {
-            generations: wanted.generations,
-            polish: wanted.polish,
-            ..self.config.settings.clone()
-        };
-        settings.check()?;
         let _writing = self.writing();
         let mut write = |event: &Event| {
             self.chronicle.write(event)?;

@@ -17,8 +17,8 @@ pub fn fold(network: &Network) -> Network {
 }
 
 fn fold_layer(parameters: &mut Parameters, norm: &BatchNorm) {
-    let fan_in = parameters.weights.len() / parameters.bias.len().max(1);
-    let filters = parameters.weights.chunks_mut(fan_in.max(1));
+    let fan_in = parameters.fan_in();
+    let filters = parameters.weights.chunks_mut(fan_in);
     for (filter, (weights, bias)) in filters.zip(&mut parameters.bias).enumerate() {
         // In f64, so that folding itself rounds only once.
         let variance = f64::from(norm.variance[filter]) + f64::from(BATCH_NORM_EPSILON);

@@ -149,7 +149,7 @@ fn convolve(
     parameters: &Parameters,
 ) -> f32 {
     let channels = channels(input);
-    let fan_in = parameters.weights.len() / parameters.bias.len();
+    let fan_in = parameters.fan_in();
     let weights = &parameters.weights[filter * fan_in..][..fan_in];
     let mut sum = parameters.bias[filter];
     for tap in taps {

@@ -57,6 +57,13 @@ pub struct Parameters {
     pub norm: Option<BatchNorm>,
 }
 
+impl Parameters {
+    /// Weights per filter; at least 1, so that it can divide.
+    pub fn fan_in(&self) -> usize {
+        (self.weights.len() / self.bias.len().max(1)).max(1)
+    }
+}
+
 /// Batch normalization, one value per filter:
 /// `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

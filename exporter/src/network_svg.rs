@@ -9,6 +9,7 @@ use crate::map_svg::{BLUE, SOLID_SIZE, solid};
 
 /// Accumulators.
 const ORANGE: &str = "#E69F00";
+/// Weights in 16 bits that are stored in 8.
 const GREEN: &str = "#009E73";
 /// Progress.
 const GRAY: &str = "#6A737D";

@@ -13,7 +13,7 @@ use crate::dataset::Images;
 use crate::forward::Forward;
 use crate::network::{Network, NetworkError};
 use crate::quantize::WeightBits;
-use crate::scale::{Links, MAX_EXPONENT, Scales, channel_read, fan_in, links};
+use crate::scale::{Links, MAX_EXPONENT, Scales, channel_read, links};
 
 /// Measured activations may double before they saturate.
 const LARGEST_ACTIVATION: f64 = 64.0;
@@ -138,7 +138,7 @@ impl<'network> NoiseModel<'network> {
         let Some(parameters) = &self.network.layers[layer].parameters else {
             return Vec::new();
         };
-        let fan_in = fan_in(parameters);
+        let fan_in = parameters.fan_in();
         let weights = parameters.weights.iter().enumerate();
         weights
             .map(|(position, &weight)| {

@@ -103,8 +103,7 @@ impl WeightBits {
         let layers = folded.layers.iter();
         let most = layers.map(|layer| match (self, &layer.parameters) {
             (Self::PerLayer | Self::Narrow, Some(parameters)) => {
-                let magnitudes = parameters.weights.iter().map(|weight| weight.abs());
-                let largest = magnitudes.fold(0.0, f32::max);
+                let largest = largest_magnitude(&parameters.weights);
                 let fits = |frac_bits: &u8| match self {
                     Self::Narrow => fits_narrow(largest, *frac_bits, MAX_EXPONENT),
                     _ => f64::from(largest) * f64::from(1_u32 << frac_bits) <= f64::from(i16::MAX),
@@ -152,9 +151,9 @@ pub(crate) fn quantize(
                 WeightBits::Narrow => Some(exponents(parameters, frac_bits)),
                 WeightBits::Q8_8 | WeightBits::PerLayer => None,
             };
-            let fan_in = parameters.weights.len() / parameters.bias.len().max(1);
+            let fan_in = parameters.fan_in();
             let rounding = |weight: usize| match &exponents {
-                Some(exponents) => Rounding::Narrow(exponents[weight / fan_in.max(1)]),
+                Some(exponents) => Rounding::Narrow(exponents[weight / fan_in]),
                 None => Rounding::Wide,
             };
             let fixed = FixedParameters {
@@ -192,16 +191,19 @@ enum Rounding {
 /// For each filter the least exponent with which its weights fit 8 bits: as [`WeightBits::most`] chose
 /// the fractional bits, [`MAX_EXPONENT`] always does unless there are none left to give up.
 fn exponents(parameters: &Parameters, frac_bits: u8) -> Vec<u8> {
-    let fan_in = parameters.weights.len() / parameters.bias.len().max(1);
-    let filters = parameters.weights.chunks(fan_in.max(1));
+    let filters = parameters.weights.chunks(parameters.fan_in());
     let least = filters.map(|weights| {
-        let magnitudes = weights.iter().map(|weight| weight.abs());
-        let largest = magnitudes.fold(0.0, f32::max);
+        let largest = largest_magnitude(weights);
         (0..MAX_EXPONENT)
             .find(|&exponent| fits_narrow(largest, frac_bits, exponent))
             .unwrap_or(MAX_EXPONENT)
     });
     least.collect()
+}
+
+fn largest_magnitude(weights: &[f32]) -> f32 {
+    let magnitudes = weights.iter().map(|weight| weight.abs());
+    magnitudes.fold(0.0, f32::max)
 }
 
 fn fits_narrow(weight: f32, frac_bits: u8, exponent: u8) -> bool {

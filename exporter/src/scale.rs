@@ -9,7 +9,7 @@
 use runtime_nostd::geometry::Op;
 
 use crate::fold::fold;
-use crate::network::{Network, NetworkError, Parameters};
+use crate::network::{Network, NetworkError};
 
 /// The exponents that a channel may have: `-MAX_EXPONENT..=MAX_EXPONENT`.
 pub const MAX_EXPONENT: i8 = 15;
@@ -117,7 +117,7 @@ impl Scales {
             let Some(parameters) = &mut layer.parameters else {
                 continue;
             };
-            let fan_in = fan_in(parameters);
+            let fan_in = parameters.fan_in();
             let filters = parameters.weights.chunks_mut(fan_in);
             for (filter, (weights, bias)) in filters.zip(&mut parameters.bias).enumerate() {
                 let own = behind[filter];
@@ -160,11 +160,6 @@ pub(crate) fn links(network: &Network) -> Vec<Links> {
             },
         })
         .collect()
-}
-
-/// Weights per filter.
-pub(crate) fn fan_in(parameters: &Parameters) -> usize {
-    (parameters.weights.len() / parameters.bias.len().max(1)).max(1)
 }
 
 /// The channel of the map, which has `channels`, that weight `element` of a filter reads.

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::cuts::least_cuts;
 use crate::network::Input;
-use crate::quantize::{FixedLayer, FixedNetwork, FixedParameters};
+use crate::quantize::{FixedNetwork, FixedParameters};
 
 /// A blob in memory, aligned for [`Model::parse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ pub fn write_with_cuts(network: &FixedNetwork, cuts: &[usize]) -> Result<Blob, W
     let mut records = Vec::new();
     let mut parameters = Vec::new();
     for (index, layer) in network.layers.iter().enumerate() {
-        push(&mut chain, index, layer)?;
+        push(&mut chain, index, layer.op, layer.storage())?;
         let input = chain.last_input();
         let weights = match (&layer.parameters, Packing::new(layer.op, input)) {
             (None, None) => Weights::None,
@@ -174,18 +174,15 @@ pub fn write_with_cuts(network: &FixedNetwork, cuts: &[usize]) -> Result<Blob, W
 pub fn chain_of(network: &FixedNetwork) -> Result<Chain, WriteError> {
     let mut chain = Chain::new(network.input.shape);
     for (index, layer) in network.layers.iter().enumerate() {
-        push(&mut chain, index, layer)?;
+        push(&mut chain, index, layer.op, layer.storage())?;
     }
     Ok(chain)
 }
 
-fn push(chain: &mut Chain, index: usize, layer: &FixedLayer) -> Result<(), WriteError> {
-    match chain.push_stored(layer.op, layer.storage()) {
+fn push(chain: &mut Chain, layer: usize, op: Op, storage: Storage) -> Result<(), WriteError> {
+    match chain.push_stored(op, storage) {
         Ok(_) => Ok(()),
-        Err(error) => Err(WriteError::Geometry {
-            layer: index,
-            error,
-        }),
+        Err(error) => Err(WriteError::Geometry { layer, error }),
     }
 }
 
@@ -258,10 +255,7 @@ pub fn footprint(input: Shape, ops: &[Op]) -> Result<Footprint, WriteError> {
     let mut layers = Vec::with_capacity(ops.len());
     let mut parameters_bytes = 0;
     for (index, &op) in ops.iter().enumerate() {
-        if let Err(error) = chain.push(op) {
-            let layer = index;
-            return Err(WriteError::Geometry { layer, error });
-        }
+        push(&mut chain, index, op, Storage::I16)?;
         let packing = Packing::new(op, chain.last_input());
         parameters_bytes += packing.map_or(0, |packing| packing.stored_bytes(Storage::I16));
         layers.push(LayerRecord {

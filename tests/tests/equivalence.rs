@@ -54,11 +54,15 @@ fn every_machine_gives_the_same_logits_for_all_photographs() {
     compare(&photographs(usize::MAX).expect("EA4CNN_DATA is set"));
 }
 
+/// Test images, end to end.
+struct Pixels {
+    bytes: Vec<u8>,
+    image_bytes: usize,
+}
+
 /// Images, and networks for them.
 struct Suite {
-    /// End to end.
-    pixels: Vec<u8>,
-    image_bytes: usize,
+    pixels: Pixels,
     cases: Vec<Case>,
     /// Machines with too little memory.
     too_small: &'static [&'static str],
@@ -85,13 +89,19 @@ fn digits(most: usize) -> Suite {
         Dataset::bundled().test
     });
     let (paths, example) = (networks(), example("mnist"));
-    let cases = paths
+    let pixels = Pixels::new(&images, most);
+    let cases: Vec<Case> = paths
         .iter()
-        .flat_map(|path| [EXACT, ROUNDED].map(|format| (path.as_path(), format)))
-        .chain([EXACT, ROUNDED, NARROW].map(|format| (example.as_path(), format)));
-    let suite = Suite::new(&images, most, cases);
-    assert!(suite.cases.len() >= 10, "the committed networks are there");
-    suite
+        .flat_map(|path| [EXACT, ROUNDED].map(|format| (path, format)))
+        .chain([EXACT, ROUNDED, NARROW].map(|format| (&example, format)))
+        .map(|(path, format)| Case::new(path, format, &pixels))
+        .collect();
+    assert!(cases.len() >= 10, "the committed networks are there");
+    Suite {
+        pixels,
+        cases,
+        too_small: &[],
+    }
 }
 
 /// The committed network for photographs, and at most `most` images, if there are any.
@@ -101,24 +111,30 @@ fn photographs(most: usize) -> Option<Suite> {
         return None;
     };
     let path = example("cifar10");
-    let cases = [EXACT, NARROW].map(|format| (path.as_path(), format));
+    let pixels = Pixels::new(&images, most);
+    let cases = [EXACT, NARROW].map(|format| Case::new(&path, format, &pixels));
     Some(Suite {
+        pixels,
+        cases: cases.into(),
         too_small: &["microbit"],
-        ..Suite::new(&images, most, cases)
     })
 }
 
 /// Prints the matrix, and checks it.
 fn compare(suite: &Suite) {
-    let cases = &suite.cases;
+    let Suite {
+        pixels,
+        cases,
+        too_small,
+    } = suite;
     let mut matrix: Vec<(String, Column)> = InstructionSet::available()
         .map(|instructions| {
-            let column = cases.iter().map(|case| case.on_host(instructions, suite));
+            let column = cases.iter().map(|case| case.on_host(instructions, pixels));
             (format!("x86-64 {}", instructions.name()), column.collect())
         })
         .collect();
     let machines = MACHINES.iter().filter(|machine| {
-        let is_too_small = suite.too_small.contains(&machine.name);
+        let is_too_small = too_small.contains(&machine.name);
         if is_too_small {
             println!("{} ({}): too little memory", machine.core, machine.name);
         }
@@ -132,9 +148,10 @@ fn compare(suite: &Suite) {
         .collect();
     thread::scope(|scope| {
         let columns = devices.into_iter().map(|(name, device)| {
-            let run = move || cases.iter().map(|case| case.on(&device, suite)).collect();
+            let run = move || cases.iter().map(|case| case.on(&device, pixels)).collect();
             (name, scope.spawn(run))
         });
+        // All start before any is waited for.
         let columns: Vec<_> = columns.collect();
         for (name, column) in columns {
             matrix.push((name, column.join().expect("the device runs")));
@@ -152,7 +169,7 @@ fn compare(suite: &Suite) {
 fn print(matrix: &[(String, Column)], suite: &Suite) {
     println!(
         "{} images: differing logits of {} each",
-        suite.images().len(),
+        suite.pixels.images().len(),
         suite.cases[0].logits.len()
     );
     print!("{:<24}", "");
@@ -169,43 +186,32 @@ fn print(matrix: &[(String, Column)], suite: &Suite) {
     }
 }
 
-impl Suite {
-    /// At most `most` of `images`, and networks.
-    fn new<'a>(
-        images: &Images,
-        most: usize,
-        networks: impl IntoIterator<Item = (&'a Path, Format)>,
-    ) -> Self {
-        let mut suite = Self {
-            pixels: (0..images.len().min(most))
+impl Pixels {
+    /// Those of at most `most` of `images`.
+    fn new(images: &Images, most: usize) -> Self {
+        Self {
+            bytes: (0..images.len().min(most))
                 .flat_map(|index| images.pixels(index))
                 .copied()
                 .collect(),
             image_bytes: images.shape().elements(),
-            cases: Vec::new(),
-            too_small: &[],
-        };
-        let cases = networks
-            .into_iter()
-            .map(|(path, format)| Case::new(path, format, &suite));
-        suite.cases = cases.collect();
-        suite
+        }
     }
 
     fn images(&self) -> std::slice::Chunks<'_, u8> {
-        self.pixels.chunks(self.image_bytes)
+        self.bytes.chunks(self.image_bytes)
     }
 
     fn first_image(&self) -> &[u8] {
-        &self.pixels[..self.image_bytes]
+        &self.bytes[..self.image_bytes]
     }
 }
 
 impl Case {
-    fn new(path: &Path, format: Format, suite: &Suite) -> Self {
+    fn new(path: &Path, format: Format, pixels: &Pixels) -> Self {
         let network = read_network(path).expect("a committed network");
         let blob = export(&network, format).expect("it can be exported").blob;
-        let (logits, rows) = expected(&blob, suite);
+        let (logits, rows) = expected(&blob, pixels);
         let suffix = match format {
             EXACT => "",
             ROUNDED => "/r",
@@ -226,22 +232,22 @@ impl Case {
     }
 
     /// Vector instructions of this machine; they do not tell of rows.
-    fn on_host(&self, instructions: InstructionSet, suite: &Suite) -> (usize, Option<String>) {
+    fn on_host(&self, instructions: InstructionSet, pixels: &Pixels) -> (usize, Option<String>) {
         let model = self.blob.model().expect("a blob that parses");
         let mut batch = Batch::with(&model, instructions);
         let mut logits = Vec::new();
-        let inferred = batch.infer(suite.images(), |_, image| {
+        let inferred = batch.infer(pixels.images(), |_, image| {
             logits.extend(image.raw());
         });
         inferred.expect("lengths fit");
         (self.differing(&logits), None)
     }
 
-    fn on(&self, device: &Device, suite: &Suite) -> (usize, Option<String>) {
+    fn on(&self, device: &Device, pixels: &Pixels) -> (usize, Option<String>) {
         let blob = self.blob.as_bytes();
-        let logits = device.logits(blob, &suite.pixels);
+        let logits = device.logits(blob, &pixels.bytes);
         let logits = logits.expect("the device runs it");
-        let dump = device.dump(blob, suite.first_image());
+        let dump = device.dump(blob, pixels.first_image());
         let crc = Prefix::read(blob).expect("a blob").crc;
         let rows = Rows::of_dump(&dump.expect("the device runs it"), crc).expect("a whole dump");
         let model = self.blob.model().expect("a blob that parses");
@@ -252,15 +258,15 @@ impl Case {
 }
 
 /// The logits of all images, and every row of the first one.
-fn expected(blob: &Blob, suite: &Suite) -> (Vec<i32>, Rows) {
+fn expected(blob: &Blob, pixels: &Pixels) -> (Vec<i32>, Rows) {
     let model = blob.model().expect("a blob that parses");
     let mut scratch = vec![0; model.arena_bytes() / 4];
     let mut logits = Vec::new();
-    for image in suite.images() {
+    for image in pixels.images() {
         let inferred = model.infer(&mut scratch, image);
         logits.extend(inferred.expect("lengths fit").raw());
     }
-    let rows = Rows::of_host(&model, suite.first_image()).expect("the image fits");
+    let rows = Rows::of_host(&model, pixels.first_image()).expect("the image fits");
     (logits, rows)
 }
 

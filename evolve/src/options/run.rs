@@ -145,7 +145,8 @@ pub struct RunOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Args, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct PolishOptions {
-    /// Train the Pareto front's networks to convergence at the end, for so many epochs [default: 0].
+    /// Train the Pareto front's networks to convergence at the end, for so many epochs [default: 0;
+    /// of a run that goes on, as before].
     #[arg(long, value_name = "EPOCHS", help_heading = "Training")]
     pub(super) polish: Option<u32>,
     /// Most pixels that polishing shifts images by [default: 0].

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use exporter::energy::{Multiplication, multiplication_energy_reduction};
 use exporter::export::{ExportError, export};
-use exporter::file::to_bytes;
+use exporter::file::{FileError, to_bytes};
 use exporter::module::rust_module;
 use exporter::network::Network;
 use exporter::write::WriteError;
 use rayon::prelude::*;
+use runtime_nostd::q8_8::Product;
 
 use super::{Run, RunError};
 use crate::config::Config;
 use crate::data::Data;
 use crate::evaluate::{Arithmetic, count_correct};
+use crate::folder::Folder;
 use crate::history::Event;
 use crate::polish::{Course, Polished};
 use crate::population::{Member, Population, Rejection};
@@ -130,22 +132,22 @@ impl<B: Backend> Run<'_, B> {
             })
         });
         let polished: Vec<PolishedLine> = polished.collect::<Result<_, RunError>>()?;
-        if !chosen.is_empty() {
-            let mut ids = BTreeSet::new();
-            for ((member, outcome), line) in chosen.iter().zip(&polished) {
-                let mut network = self.origin.network_of(member);
-                network.layers.clone_from(&outcome.network.layers);
-                network.provenance += &format!(
-                    ", polished for {} epochs: {:.2} % on Dtest, {:.2} % on Dval",
-                    self.config.settings.polish.epochs,
-                    100.0 * line.polished_test_accuracy,
-                    100.0 * line.polished_validation_accuracy,
-                );
-                self.folder
-                    .put_network("polished", outcome.id, &network, product)?;
-                ids.insert(outcome.id);
-            }
-            self.folder.keep_networks("polished", &ids)?;
+        if !polished.is_empty() {
+            let epochs = self.config.settings.polish.epochs;
+            let networks = chosen
+                .iter()
+                .zip(&polished)
+                .map(|((member, outcome), line)| {
+                    let mut network = self.origin.network_of(member);
+                    network.layers.clone_from(&outcome.network.layers);
+                    network.provenance += &format!(
+                        ", polished for {epochs} epochs: {:.2} % on Dtest, {:.2} % on Dval",
+                        100.0 * line.polished_test_accuracy,
+                        100.0 * line.polished_validation_accuracy,
+                    );
+                    (line.id, network)
+                });
+            write_polished(&self.folder, networks, product)?;
         }
         let rejections = &self.progress.rejections;
         let count = |rejection| rejections.get(&rejection).copied().unwrap_or(0);
@@ -183,6 +185,20 @@ impl<B: Backend> Run<'_, B> {
         self.folder.put_json("timing.json", &Timing { seconds })?;
         Ok((report, Duration::from_secs_f64(self.progress.seconds)))
     }
+}
+
+/// Writes the networks, with their individuals' numbers, as the only polished ones.
+fn write_polished(
+    folder: &Folder,
+    networks: impl Iterator<Item = (u64, Network)>,
+    product: Product,
+) -> Result<(), FileError> {
+    let mut ids = BTreeSet::new();
+    for (id, network) in networks {
+        folder.put_network("polished", id, &network, product)?;
+        ids.insert(id);
+    }
+    folder.keep_networks("polished", &ids)
 }
 
 /// One network's polish.

@@ -10,8 +10,8 @@ use crate::ops::is_compiled;
 use crate::q8_8::Requantize;
 use crate::schedule::RowSpan;
 
-/// The output row of `filters` of `layer` that reads `span` of the rows in `buffer`, the memory of `input`, into
-/// `out`, `[columns, filters]`.
+/// The output row of `filters` of `layer` that reads `span` of the rows in `buffer`, the memory of
+/// `input`, into `out`, `[columns, filters]`.
 pub(crate) fn row<const IMAGES: usize>(
     kernels: impl Kernels<IMAGES>,
     (layer, filters, store): (&Layer<'_>, &Filters<'_>, Requantize),
