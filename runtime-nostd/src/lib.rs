@@ -61,6 +61,7 @@ pub use chain::{Chain, arena_bytes};
 pub use dump::{DUMP_VERSION, Dump};
 pub use error::{InferError, ParseError, SelfTestError};
 pub use feature::Feature;
+pub use kernels::UNROLLED_SHAPES;
 pub use logits::Logits;
 pub use model::{DEFAULT_LAYERS, Layer, Model, Parameters};
 pub use observe::{Observer, Row};

@@ -1,8 +1,9 @@
 //! What an inference does, counted in the units that the kernels repeat: the inputs of the cycle
 //! model.
 
-use runtime_nostd::Model;
+use runtime_nostd::blob::GROUP;
 use runtime_nostd::geometry::{Op, Shape, Window};
+use runtime_nostd::{Model, UNROLLED_SHAPES};
 
 /// The units, by the names that the file of costs uses. A "row" is one that a layer takes or gives, a
 /// "window row" one kernel row in one column, a "pair" two neighboring elements of a kernel row, a
@@ -46,17 +47,14 @@ pub const UNITS: [&str; 31] = [
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work(pub [f64; UNITS.len()]);
 
-/// Filters that share what is loaded.
-const GROUP: usize = 4;
-
 /// Channels whose maxima one step of the DSP kernel finds.
 const UNIT_CHANNELS: usize = 4;
 
 /// Groups of filters for which `runtime-nostd` has an unrolled kernel, on cores with the DSP extension.
 fn unrolled_groups(window: Window, channels: usize, filters: usize) -> usize {
-    let kernel = (window.kernel_h, window.kernel_w, channels);
-    let has_kernel = matches!(kernel, (3, 3, 1 | 3 | 16) | (5, 5, 1 | 8));
-    if has_kernel && (window.stride_h, window.stride_w) == (1, 1) {
+    let is_square = window.kernel_h == window.kernel_w;
+    let has_kernel = UNROLLED_SHAPES.contains(&(window.kernel_h.into(), channels));
+    if is_square && has_kernel && (window.stride_h, window.stride_w) == (1, 1) {
         filters / GROUP
     } else {
         0

@@ -15,6 +15,10 @@ use scalar::{ConvRow, Filters};
 
 use crate::ops::pool::{self, Columns, Seen};
 
+/// Kernel sizes and channels of the convolutions of stride 1 that the feature `unrolled` has kernels for,
+/// on cores with the DSP extension: square windows, for groups of four filters.
+pub const UNROLLED_SHAPES: [(usize, usize); 5] = [(3, 1), (3, 3), (5, 1), (5, 8), (3, 16)];
+
 /// One output row of a convolution, `[columns, filters]`.
 fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
     #[cfg(armv7m)]

@@ -10,6 +10,7 @@ use core::mem::offset_of;
 
 use super::conv::Store;
 use crate::blob::GROUP;
+use crate::kernels::UNROLLED_SHAPES as SHAPES;
 use crate::kernels::scalar::ConvRow;
 
 /// Rows of the highest kernel.
@@ -42,12 +43,12 @@ impl Unrolled {
     }
 }
 
-static KERNELS: [Unrolled; 5] = [
-    Unrolled::new::<3, 1>(),
-    Unrolled::new::<3, 3>(),
-    Unrolled::new::<5, 1>(),
-    Unrolled::new::<5, 8>(),
-    Unrolled::new::<3, 16>(),
+static KERNELS: [Unrolled; SHAPES.len()] = [
+    Unrolled::new::<{ SHAPES[0].0 }, { SHAPES[0].1 }>(),
+    Unrolled::new::<{ SHAPES[1].0 }, { SHAPES[1].1 }>(),
+    Unrolled::new::<{ SHAPES[2].0 }, { SHAPES[2].1 }>(),
+    Unrolled::new::<{ SHAPES[3].0 }, { SHAPES[3].1 }>(),
+    Unrolled::new::<{ SHAPES[4].0 }, { SHAPES[4].1 }>(),
 ];
 
 /// From a column of a block to the other: where one column is an odd number of elements, two are whole
