@@ -2,8 +2,8 @@
 
 use runtime_nostd::blob::Storage;
 use runtime_nostd::geometry::{Activation, Op};
-use runtime_nostd::narrow::{MAX_EXPONENT, widen};
 use runtime_nostd::q8_8::{ACTIVATION_FRAC_BITS, MAX_WEIGHT_FRAC_BITS, Product};
+use runtime_nostd::weights8::{MAX_EXPONENT, widen};
 use serde::Serialize;
 
 use crate::network::{Input, Network, Parameters};

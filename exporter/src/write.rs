@@ -8,8 +8,8 @@ use runtime_nostd::blob::{
     Packing, Prefix, Storage, Weights, crc32,
 };
 use runtime_nostd::geometry::{Activation, GeometryError, Op, Shape};
-use runtime_nostd::narrow::{MAX_EXPONENT, widen};
 use runtime_nostd::q8_8::{Product, Requantize};
+use runtime_nostd::weights8::{MAX_EXPONENT, widen};
 use runtime_nostd::{Chain, Model, ParseError};
 use thiserror::Error;
 

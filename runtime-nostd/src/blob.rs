@@ -125,7 +125,7 @@ pub enum Weights {
     },
     /// Per layer: the biases as above, then an exponent e for each filter in a `u8`, then for each
     /// weight an `i8` q in the order of [`Packing`], filled up to 4 bytes with 0. The weight is
-    /// `q * 2^e` ([`narrow`](crate::narrow)).
+    /// `q * 2^e` ([`weights8`](crate::weights8)).
     I8 {
         /// Fractional bits of the weights, not of q.
         frac_bits: u8,

@@ -8,8 +8,8 @@ use crate::blob::{GROUP, Packing};
 use crate::feature::Feature;
 use crate::kernels::scalar::Filters;
 use crate::model::{Parameters, StoredFilters};
-use crate::narrow::widen;
 use crate::q8_8::{Product, Requantize, rounded_product};
+use crate::weights8::widen;
 
 /// The largest magnitude that an activation can have, raw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::blob::{ALIGNMENT, ARITHMETIC_VERSION, FORMAT_VERSION};
 use crate::feature::Feature;
 use crate::geometry::GeometryError;
-use crate::narrow::MAX_EXPONENT;
+use crate::weights8::MAX_EXPONENT;
 
 /// Why [`Model::parse`](crate::Model::parse) refuses a blob. Layers count from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

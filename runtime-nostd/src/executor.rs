@@ -13,11 +13,11 @@ use crate::feature::Feature;
 use crate::geometry::{Keep, Op, Window};
 use crate::kernels::Kernels;
 use crate::model::{Layer, Model, Parameters, StoredFilters};
-use crate::narrow::{NarrowFilters, PIECE};
 use crate::ops::pool::{Columns, Seen};
 use crate::ops::{add, conv2d, is_compiled, pool};
 use crate::q8_8::{Requantize, least};
 use crate::schedule::{Cursor, Intake, Step};
+use crate::weights8::{NarrowFilters, PIECE};
 
 /// Images on their way through a network, row by row.
 #[derive(Debug)]

@@ -44,7 +44,6 @@ pub mod geometry;
 mod kernels;
 mod logits;
 mod model;
-pub mod narrow;
 mod observe;
 mod ops;
 mod plan;
@@ -54,6 +53,7 @@ mod schedule;
 mod scratch;
 pub mod sections;
 mod session;
+pub mod weights8;
 
 #[cfg(feature = "std")]
 pub use batch::{Batch, InstructionSet};

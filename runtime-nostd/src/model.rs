@@ -15,11 +15,11 @@ use crate::error::ParseError;
 use crate::feature::Feature;
 use crate::geometry::{Activation, Keep, Op, Shape};
 use crate::kernels::scalar::Filters;
-use crate::narrow::{Expansion, MAX_EXPONENT, NarrowFilters};
 use crate::plan::{Image, expansion, plan};
 use crate::q8_8::{ACTIVATION_FRAC_BITS, MAX_WEIGHT_FRAC_BITS, Product, Requantize};
 use crate::schedule::{Feed, Intake};
 use crate::sections::Sections;
+use crate::weights8::{Expansion, MAX_EXPONENT, NarrowFilters};
 
 /// Layers that [`Model`] holds unless told otherwise.
 pub const DEFAULT_LAYERS: usize = 32;
