@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::config::Config;
 use crate::space::{SearchSpace, SpaceError};
-use crate::split::{Sealed, Split, SplitError, median_pixel};
+use crate::split::{self, Sealed, Split, SplitError, median_pixel};
 use crate::streams::{Purpose, stream};
 
 /// The images of a run.
@@ -56,11 +56,16 @@ impl Data {
             test,
             validation,
         } = Split::new(dataset, config.split, &mut rng)?;
+        let settings = &config.settings;
+        let train = if settings.train_share < 1.0 {
+            split::share(train, &classes, settings.train_share, &mut rng)
+        } else {
+            train
+        };
         let input = Input {
             shape: train.shape(),
             zero: median_pixel(&train),
         };
-        let settings = &config.settings;
         let space = SearchSpace::new(input, classes, settings.new_layers, settings.limits)?;
         let checksum = checksum(&train, &test);
         Ok(Self {

@@ -112,6 +112,7 @@ fn train_baseline<B: Backend>(
         return Ok(());
     }
     let mut config = config.clone();
+    config.settings.train_share = 1.0;
     config.settings.polish = Polish {
         epochs: baseline.epochs,
         ..Polish::default()

@@ -41,6 +41,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Images of one step of the gradient descent.
     pub batch_size: usize,
+    /// The share of Dtrain that is trained on, above 0 to 1.
+    pub train_share: f64,
     /// Passes over the training split that a candidate is trained for in its generation.
     pub epochs: u32,
     /// The final training of the Pareto front.
@@ -176,6 +178,7 @@ impl Settings {
             },
             limits: Limits::default(),
             batch_size: 32,
+            train_share: 1.0,
             epochs: 1,
             polish: Polish::default(),
         }
@@ -225,6 +228,7 @@ impl Settings {
         in_range("size weight", self.size_weight, 0.0, f64::MAX)?;
         in_range("minimal accuracy", self.min_accuracy, 0.0, 1.0)?;
         in_range("batch size", self.batch_size as f64, 1.0, any)?;
+        in_range("training share", self.train_share, 1e-6, 1.0)?;
         in_range("epochs", self.epochs.into(), 1.0, any)?;
         self.variation.check()?;
         self.initial.check()?;

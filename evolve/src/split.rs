@@ -83,6 +83,25 @@ impl Split {
     }
 }
 
+/// A random share of the images of each class, rounded up to whole images.
+pub fn share<R: Rng + ?Sized>(
+    images: Images,
+    classes: &[String],
+    share: f64,
+    rng: &mut R,
+) -> Images {
+    let mut part_of = vec![0; images.len()];
+    for indices in &mut ByClass::new(&images, classes).indices {
+        indices.shuffle(rng);
+        let kept = (indices.len() as f64 * share).ceil() as usize;
+        for &index in indices.iter().skip(kept) {
+            part_of[index] = 1;
+        }
+    }
+    let [kept, _] = images.divide(&part_of);
+    kept
+}
+
 /// Images that nobody looks at before the end: whoever opens them gives the seal away, and there is
 /// no copy of it.
 #[derive(Debug)]
@@ -308,6 +327,18 @@ mod tests {
             for class in 0..5 {
                 let size = labels.iter().filter(|&&label| label == class).count();
                 assert_shares(&parts.each_ref(), &PERCENT, class, size);
+            }
+        }
+
+        #[test]
+        fn a_share_has_images_of_every_class(labels in labels(1), seed: u64, part in 0.01..1.0) {
+            let dataset = dataset(&labels, &[0]);
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let some = share(dataset.train, &dataset.classes, part, &mut rng);
+            prop_assert!(numbers(&some).is_sorted());
+            for class in 0..5 {
+                let size = labels.iter().filter(|&&label| label == class).count();
+                prop_assert_eq!(count(&some, class), (size as f64 * part).ceil() as usize);
             }
         }
 

@@ -124,7 +124,8 @@ pub struct UnknownExperiment {
     name: String,
 }
 
-/// How much of a protocol is run: a share of its seeds and generations.
+/// How much of a protocol is run: a share of its seeds, of its generations, and of the images that
+/// candidates are trained on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale(f64);
 
@@ -204,8 +205,9 @@ impl Experiment {
                 let baseline = self.baseline.as_ref().map(|_| baseline_path(folder));
                 let options = group.options.clone().with(data, seed, baseline);
                 let mut config = options.config();
-                let generations = &mut config.settings.generations;
-                *generations = scale.of((*generations).into()) as u32;
+                let settings = &mut config.settings;
+                settings.generations = scale.of(settings.generations.into()) as u32;
+                settings.train_share = scale.share();
                 runs.push(PlannedRun {
                     group: index,
                     folder: folder.join(format!("{}-{seed}", file_name(&group.name))),
@@ -287,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_has_fewer_seeds_and_generations_in_a_folder_of_its_own() {
+    fn a_scale_has_fewer_seeds_generations_and_images_in_a_folder_of_its_own() {
         let experiment = Experiment::named("fig2-mnist").unwrap();
         let data = Path::new("/data");
         let all = experiment.runs(data, Path::new("/out"), Scale::FULL);
@@ -300,6 +302,7 @@ mod tests {
         let some = experiment.runs(data, Path::new("/out"), scale);
         assert_eq!(some.len(), 2);
         assert_eq!(some[0].config.settings.generations, 5);
+        assert_eq!(some[0].config.settings.train_share, 0.25);
         let folder = experiment.folder(Path::new("/out"), scale);
         assert_eq!(folder, Path::new("/out/fig2-mnist-scale-0.25"));
         assert_eq!(Scale::new(0.0), Err(ScaleOutOfRange));

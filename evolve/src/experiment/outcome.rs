@@ -77,7 +77,7 @@ fn write(
     if scale != Scale::FULL {
         writeln!(
             text,
-            "**At a scale of {}**: so much of the protocol's seeds and generations. Not to be mixed with \
+            "**At a scale of {}**: so much of the protocol's seeds, generations and training images. Not to be mixed with \
              other scales.\n",
             scale.share()
         )?;

@@ -132,6 +132,9 @@ pub struct RunOptions {
     /// Images of one step of gradient descent.
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub(super) batch_size: Option<usize>,
+    /// Share of Dtrain that is trained on, for a quicker look [default: 1].
+    #[arg(long, value_name = "SHARE", help_heading = "Training")]
+    pub(super) train_share: Option<f64>,
     /// Passes over Dtrain in a candidate's training.
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub(super) epochs: Option<u32>,
@@ -246,6 +249,7 @@ impl RunOptions {
         set(&mut settings.limits.max_arena_bytes, self.max_arena);
         set(&mut settings.limits.max_activations, self.max_activations);
         set(&mut settings.batch_size, self.batch_size);
+        set(&mut settings.train_share, self.train_share);
         set(&mut settings.epochs, self.epochs);
         settings.polish = self.polish.or(settings.polish);
         settings
@@ -268,6 +272,7 @@ impl From<&Config> for RunOptions {
             new_layers,
             limits,
             batch_size,
+            train_share,
             epochs,
             polish,
         } = &config.settings;
@@ -319,6 +324,8 @@ impl From<&Config> for RunOptions {
             max_arena: Some(limits.max_arena_bytes),
             max_activations: Some(limits.max_activations),
             batch_size: Some(*batch_size),
+            // No preset has another, and silence keeps the names of runs (`RunId`) as they were.
+            train_share: (*train_share != 1.0).then_some(*train_share),
             epochs: Some(*epochs),
             polish: PolishOptions {
                 polish: Some(polish.epochs),

@@ -63,7 +63,7 @@ fn a_configuration_written_is_the_configuration_read() {
         &[][..],
         &["--preset=approximate", "--data=/cifar", "--seed-network=/a"],
         &["--algorithm=random", "--max-age=3", "--learning-rate=0.3"],
-        &["--arithmetic=fp", "--split=official"],
+        &["--arithmetic=fp", "--split=official", "--train-share=0.25"],
         &["--product=rounded", "--replacement=elitism"],
         &["--data=/own", "--size=48x32", "--gray", "--strict"],
         &["--polish=9", "--polish-shift=2", "--polish-flip=horizontal"],
