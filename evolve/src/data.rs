@@ -56,15 +56,17 @@ impl Data {
             test,
             validation,
         } = Split::new(dataset, config.split, &mut rng)?;
+        // All of Dtrain decides what is zero, so that networks trained on different shares have the
+        // same images.
+        let input = Input {
+            shape: train.shape(),
+            zero: median_pixel(&train),
+        };
         let settings = &config.settings;
         let train = if settings.train_share < 1.0 {
             split::share(train, &classes, settings.train_share, &mut rng)
         } else {
             train
-        };
-        let input = Input {
-            shape: train.shape(),
-            zero: median_pixel(&train),
         };
         let space = SearchSpace::new(input, classes, settings.new_layers, settings.limits)?;
         let checksum = checksum(&train, &test);
