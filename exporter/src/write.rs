@@ -203,10 +203,14 @@ fn pack(
         parameters.extend(bias.saturating_add(rounding).to_le_bytes());
     }
     let filter_weights = packing.rows * packing.row_elements;
+    let storage = match fixed.exponents {
+        None => Storage::I16,
+        Some(_) => Storage::I8,
+    };
     let places = (0..fixed.weights.len()).map(|position| {
         let (filter, inside) = (position / filter_weights, position % filter_weights);
         let (row, element) = (inside / packing.row_elements, inside % packing.row_elements);
-        (filter, packing.index(filter, row, element))
+        (filter, packing.index(storage, filter, row, element))
     });
     let weights = fixed.weights.iter().zip(places);
     let start = parameters.len();

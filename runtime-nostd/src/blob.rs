@@ -162,8 +162,9 @@ impl Weights {
 
 /// The order of a layer's weights: groups of [`GROUP`] filters (the last may have fewer); in a
 /// group kernel row by kernel row; in a row run by run of [`lanes`](Packing::lanes) neighboring
-/// elements (the last run is filled up with 0); in a run filter by filter. A layer with an odd
-/// number of weights ends with one more 0.
+/// elements (the last run is filled up with 0); in a run filter by filter, but for pairs of 8 bits,
+/// which are stored two filters by two: the even elements' weights of both, then the odd ones'. A layer
+/// with an odd number of weights of 16 bits ends with one more 0.
 ///
 /// One order for all targets. Where all filters read the same elements, a run is a pair: a kernel
 /// reads two activations as one word and multiplies it with one word of weights for each filter of
@@ -241,16 +242,50 @@ impl Packing {
     }
 
     /// Position of one weight among the layer's stored weights.
-    pub const fn index(self, filter: usize, row: usize, element: usize) -> usize {
+    pub const fn index(self, storage: Storage, filter: usize, row: usize, element: usize) -> usize {
         let first = filter / GROUP * GROUP;
-        let group = if self.filters - first < GROUP {
+        let members = if self.filters - first < GROUP {
             self.filters - first
         } else {
             GROUP
         };
+        let places = Places::new(storage, self.lanes, filter - first, members);
         let run = row * self.stored_row() / self.lanes + element / self.lanes;
-        let in_group = (run * group + filter - first) * self.lanes + element % self.lanes;
-        first * self.rows * self.stored_row() + in_group
+        let in_run = places.first + element % self.lanes * places.stride;
+        first * self.rows * self.stored_row() + run * members * self.lanes + in_run
+    }
+}
+
+/// Where a run of a group has the weights of one filter.
+///
+/// In 16 bits they lie together. Of pairs in 8 bits, those of two filters do: the even weights, then the
+/// odd ones. So the even bytes of a word are one filter's pair, and the odd bytes the other's (`SXTB16`).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    first: usize,
+    stride: usize,
+    lanes: usize,
+}
+
+impl Places {
+    /// Those of filter `member` of a group of `members`, in runs of `lanes` elements.
+    pub(crate) const fn new(storage: Storage, lanes: usize, member: usize, members: usize) -> Self {
+        let has_partner = lanes == 2 && member | 1 < members;
+        let (first, stride) = match storage {
+            Storage::I8 if has_partner => (member / 2 * 4 + member % 2, 2),
+            Storage::I8 | Storage::I16 => (member * lanes, 1),
+        };
+        Self {
+            first,
+            stride,
+            lanes,
+        }
+    }
+
+    /// The filter's weights in a run.
+    pub(crate) fn of<W: Copy>(self, run: &[W]) -> impl Iterator<Item = W> {
+        let places = (0..self.lanes).map(move |element| self.first + element * self.stride);
+        places.map_while(|place| run.get(place).copied())
     }
 }
 

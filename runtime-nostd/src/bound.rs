@@ -4,7 +4,7 @@
 //! the layer reads and the bias contains the rounding constant. Then every order of summation, every
 //! SIMD width and wrapping additions give the same bits.
 
-use crate::blob::{GROUP, Packing};
+use crate::blob::{GROUP, Packing, Places, Storage};
 use crate::feature::Feature;
 use crate::kernels::scalar::Filters;
 use crate::model::{Parameters, StoredFilters};
@@ -43,12 +43,14 @@ impl Bound {
     pub(crate) fn after(self, parameters: &Parameters<'_>) -> Result<Self, BoundError> {
         let store = parameters.store;
         match &parameters.filters {
-            StoredFilters::I16(filters) => self.after_filters(filters, store, |weight, _| weight),
+            StoredFilters::I16(filters) => {
+                self.after_filters(filters, Storage::I16, store, |weight, _| weight)
+            }
             // What a build leaves out has been refused.
             StoredFilters::I8(_) if !Feature::Weights8.is_enabled() => Ok(Self::MAX),
             StoredFilters::I8(narrow) => {
                 let exponent = |filter: usize| narrow.exponents.get(filter).copied().unwrap_or(0);
-                self.after_filters(&narrow.filters, store, |q, filter| {
+                self.after_filters(&narrow.filters, Storage::I8, store, |q, filter| {
                     widen(q, exponent(filter))
                 })
             }
@@ -59,6 +61,7 @@ impl Bound {
     fn after_filters<W: Copy>(
         self,
         filters: &Filters<'_, W>,
+        storage: Storage,
         store: Requantize,
         widen: impl Fn(W, usize) -> i16,
     ) -> Result<Self, BoundError> {
@@ -68,9 +71,10 @@ impl Bound {
             let members = bias.len().max(1);
             for (member, &bias) in bias.iter().enumerate() {
                 let filter = group * GROUP + member;
-                let runs = weights.chunks(packing.lanes.max(1));
-                let runs = runs.skip(member).step_by(members);
-                let weights = runs.flatten().map(|&weight| widen(weight, filter));
+                let places = Places::new(storage, packing.lanes, member, members);
+                let runs = weights.chunks((packing.lanes * members).max(1));
+                let weights = runs.flat_map(|run| places.of(run));
+                let weights = weights.map(|weight| widen(weight, filter));
                 let sum = u64::from(bias.unsigned_abs())
                     + self.largest_sum(packing, filters.product, weights)?;
                 if sum > i32::MAX as u64 {

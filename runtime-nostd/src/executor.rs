@@ -7,8 +7,7 @@
 //! `IMAGES` images go through the network side by side: 1 on the device, as many as a vector has
 //! lanes on a host. Schedule and plan do not depend on their number.
 
-use crate::arena::{Arena, RowSlot, Span, activations, activations_mut};
-use crate::blob::GROUP;
+use crate::arena::{Arena, RowSlot, Span, activations};
 use crate::feature::Feature;
 use crate::geometry::{Keep, Op, Window};
 use crate::kernels::Kernels;
@@ -17,7 +16,7 @@ use crate::ops::pool::{Columns, Seen};
 use crate::ops::{add, conv2d, is_compiled, pool};
 use crate::q8_8::{Requantize, least};
 use crate::schedule::{Cursor, Intake, Step};
-use crate::weights8::{NarrowFilters, PIECE};
+use crate::weights8::NarrowFilters;
 
 /// Images on their way through a network, row by row.
 #[derive(Debug)]
@@ -207,30 +206,13 @@ where
     ) {
         let input = self.model.stream(layer.source);
         let (buffer, memory, out) = self.arena.parts(input.span, self.model.expansion, output);
-        let (kernels, channels) = (self.kernels, usize::from(layer.output.channels));
-        let (weights, collected) = memory
-            .split_at_mut_checked(layer.expansion().weight_words)
-            .unwrap_or((&mut [], &mut []));
         let mut first = 0;
         for part in narrow.parts(layer.op) {
-            let filters = part.expand(weights.as_flattened_mut());
+            let filters = part.expand(memory.as_flattened_mut());
+            let out = out.get_mut(first..).unwrap_or(&mut []);
+            first += filters.packing.filters;
             let reads = (layer, &filters, store);
-            let members = filters.packing.filters;
-            if members == channels {
-                conv2d::row(kernels, reads, input, step.rows, buffer, out);
-                return;
-            }
-            let row = activations_mut(collected);
-            let elements = usize::from(layer.output.width) * members;
-            let row = row.get_mut(..elements).unwrap_or(&mut []);
-            conv2d::row(kernels, reads, input, step.rows, buffer, row);
-            conv2d::interleave(
-                row,
-                members,
-                out.get_mut(first..).unwrap_or(&mut []),
-                channels,
-            );
-            first += members;
+            conv2d::row(self.kernels, reads, input, step.rows, buffer, out);
         }
     }
 
@@ -243,14 +225,14 @@ where
         output: RowSlot,
     ) {
         let input = self.model.stream(layer.source);
+        let (buffer, sums) = self.arena.words_and_words(input.span, layer.sums);
+        let row = input.row(step.input, activations(buffer));
         match &parameters.filters {
             StoredFilters::I16(filters) => {
-                let (buffer, sums) = self.arena.words_and_words(input.span, layer.sums);
-                let row = input.row(step.input, activations(buffer));
                 self.kernels.dense_row(filters, step.input, row, sums);
             }
             StoredFilters::I8(narrow) if Feature::Weights8.is_enabled() => {
-                self.add_narrow_row(layer, narrow, step.input);
+                self.kernels.narrow_dense_row(narrow, step.input, row, sums);
             }
             StoredFilters::I8(_) => {}
         }
@@ -259,25 +241,6 @@ where
             let sums = sums.as_flattened();
             for (stored, &sum) in out.as_flattened_mut().iter_mut().zip(sums) {
                 *stored = parameters.store.store(sum);
-            }
-        }
-    }
-
-    /// Adds the input row `y` to the sums of a dense layer with weights of 8 bits.
-    #[inline(never)]
-    fn add_narrow_row(&mut self, layer: &Layer<'_>, narrow: &NarrowFilters<'_>, y: usize) {
-        let input = self.model.stream(layer.source);
-        let spans = [self.model.expansion, layer.sums];
-        let (buffer, [memory, sums]) = self.arena.rows_and_words(input.span, spans);
-        let memory = memory.as_flattened_mut();
-        let row = input.row(y, buffer);
-        for (part, sums) in narrow.parts(layer.op).zip(sums.chunks_mut(GROUP)) {
-            // The last piece reads on to the end of the buffer, as a whole row does.
-            let starts = (0..row.len()).step_by(PIECE);
-            for (piece, start) in part.pieces(y).zip(starts) {
-                let row = row.get(start..).unwrap_or(&[]);
-                let filters = piece.expand(memory);
-                self.kernels.dense_row(&filters, 0, row, sums);
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::plan::{Image, expansion, plan};
 use crate::q8_8::{ACTIVATION_FRAC_BITS, MAX_WEIGHT_FRAC_BITS, Product, Requantize};
 use crate::schedule::{Feed, Intake};
 use crate::sections::Sections;
-use crate::weights8::{Expansion, MAX_EXPONENT, NarrowFilters};
+use crate::weights8::{MAX_EXPONENT, NarrowFilters, expansion_words};
 
 /// Layers that [`Model`] holds unless told otherwise.
 pub const DEFAULT_LAYERS: usize = 32;
@@ -475,16 +475,14 @@ impl Layer<'_> {
     /// Its own part of the arena in bytes: accumulators, the rows of its output that are kept, and
     /// memory for the expansion of 8-bit weights. What layers share counts for each of them.
     pub fn arena_bytes(&self) -> usize {
-        (self.rows.span.words + self.sums.words + self.expansion().words()) * 4
+        (self.rows.span.words + self.sums.words + self.expansion_words()) * 4
     }
 
-    /// Memory into which its weights are expanded, by a build that can.
-    pub(crate) const fn expansion(&self) -> Expansion {
+    /// Words of memory into which its weights are expanded, by a build that can.
+    pub(crate) const fn expansion_words(&self) -> usize {
         match self.storage {
-            Storage::I8 if Feature::Weights8.is_enabled() => {
-                Expansion::new(self.op, self.input, self.output.width as usize)
-            }
-            Storage::I16 | Storage::I8 => Expansion::NONE,
+            Storage::I8 if Feature::Weights8.is_enabled() => expansion_words(self.op, self.input),
+            Storage::I16 | Storage::I8 => 0,
         }
     }
 

@@ -212,7 +212,7 @@ pub(crate) const fn expansion(layers: &[Layer<'_>]) -> Span {
     let mut words = 0;
     let mut index = 0;
     while index < layers.len() {
-        let needed = layers[index].expansion().words();
+        let needed = layers[index].expansion_words();
         if needed > words {
             words = needed;
         }

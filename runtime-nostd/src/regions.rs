@@ -52,7 +52,7 @@ impl<const LAYERS: usize> Model<'_, LAYERS> {
         ];
         let layers = self.layers().iter().enumerate().flat_map(|(layer, plan)| {
             let weights = Span {
-                words: plan.expansion().words(),
+                words: plan.expansion_words(),
                 ..self.expansion
             };
             [

@@ -1,18 +1,18 @@
 //! Weights of 8 bits: a storage of 16-bit weights, not a second arithmetic.
 //!
-//! A weight is stored as q, and every filter has an exponent e: the weight is `q * 2^e`. What kernels
-//! read are 16 bits all the same, so a part of the weights is expanded into the arena before it is
-//! used, and then a kernel runs on that part alone.
+//! A weight is stored as q, and every filter has an exponent e: the weight is `q * 2^e`. Kernels of
+//! convolutions read 16 bits all the same: the weights of a group of filters are expanded into the arena,
+//! and a kernel runs on that group alone. A dense layer uses every weight once: its sums of products
+//! with q are multiplied by 2^e.
 
-use crate::blob::{GROUP, Packing};
+use crate::blob::{GROUP, Packing, Places, Storage};
 use crate::geometry::{Op, Shape};
-use crate::kernels::scalar::Filters;
+use crate::kernels;
+use crate::kernels::scalar::{Filters, exact_product};
+use crate::q8_8::{Product, rounded_product};
 
 /// The largest exponent: every `q * 2^e` then fits 16 bits.
 pub const MAX_EXPONENT: u8 = 8;
-
-/// Elements of an input row whose weights in a dense layer are expanded at a time.
-pub(crate) const PIECE: usize = 64;
 
 /// The weight that `q` stores in a filter of this exponent.
 #[inline]
@@ -30,13 +30,36 @@ pub(crate) struct NarrowFilters<'a> {
 }
 
 impl<'a> NarrowFilters<'a> {
-    /// The weights in 16 bits, in the order in which they are stored.
-    pub(crate) fn widened(self) -> impl Iterator<Item = i16> + 'a {
-        let lanes = self.filters.packing.lanes.max(1);
+    /// Weights and exponents of the groups.
+    pub(crate) fn groups(self) -> impl Iterator<Item = (&'a [i8], &'a [u8])> {
         let groups = self.filters.groups().zip(self.exponents.chunks(GROUP));
-        groups.flat_map(move |((_, weights), exponents)| {
-            let runs = weights.chunks(lanes).zip(exponents.iter().cycle());
-            runs.flat_map(|(run, &exponent)| run.iter().map(move |&q| widen(q, exponent)))
+        groups.map(|((_, weights), exponents)| (weights, exponents))
+    }
+
+    /// Weights and exponents of the groups of a dense layer, of weights those that read the input row `y`.
+    pub(crate) fn reading(self, y: usize) -> impl Iterator<Item = (&'a [i8], &'a [u8])> {
+        let stored_row = self.filters.packing.stored_row();
+        self.groups().map(move |(weights, exponents)| {
+            let row_weights = stored_row * exponents.len();
+            let weights = weights.get(y * row_weights..).unwrap_or(&[]);
+            (weights.get(..row_weights).unwrap_or(&[]), exponents)
+        })
+    }
+
+    /// The weights in 16 bits, in their order.
+    pub(crate) fn widened(self) -> impl Iterator<Item = i16> + 'a {
+        let lanes = self.filters.packing.lanes;
+        self.groups().flat_map(move |(weights, exponents)| {
+            let runs = weights.chunks((lanes * exponents.len()).max(1));
+            runs.flat_map(move |run| {
+                exponents
+                    .iter()
+                    .enumerate()
+                    .flat_map(move |(member, &exponent)| {
+                        let places = Places::new(Storage::I8, lanes, member, exponents.len());
+                        places.of(run).map(move |q| widen(q, exponent))
+                    })
+            })
         })
     }
 
@@ -67,30 +90,6 @@ impl<'a> NarrowFilters<'a> {
         })
     }
 
-    /// The weights of one group of a dense layer that read the input row `y`, in pieces of [`PIECE`]
-    /// elements, each as the only row of its filters.
-    pub(crate) fn pieces(self, y: usize) -> impl Iterator<Item = Self> {
-        let Self { filters, exponents } = self;
-        let members = filters.packing.filters.max(1);
-        let row_weights = filters.packing.stored_row() * members;
-        let weights = filters.weights.get(y * row_weights..).unwrap_or(&[]);
-        let weights = weights.get(..row_weights).unwrap_or(&[]);
-        weights
-            .chunks((PIECE * members).max(1))
-            .map(move |weights| Self {
-                filters: Filters {
-                    packing: Packing {
-                        rows: 1,
-                        row_elements: weights.len() / members,
-                        ..filters.packing
-                    },
-                    weights,
-                    ..filters
-                },
-                exponents,
-            })
-    }
-
     /// What kernels read: the same filters with their weights in `memory`, expanded.
     pub(crate) fn expand<'m>(self, memory: &'m mut [i32]) -> Filters<'m>
     where
@@ -105,11 +104,12 @@ impl<'a> NarrowFilters<'a> {
         let memory = memory
             .get_mut(..packing.stored_weights() / 2)
             .unwrap_or(&mut []);
+        let weights = self.filters.weights;
         match (packing.lanes, self.exponents) {
-            (2, &[a, b, c, d]) => expand_pairs(self.filters.weights, [a, b, c, d], memory),
-            (2, &[a, b, c]) => expand_pairs(self.filters.weights, [a, b, c], memory),
-            (2, &[a, b]) => expand_pairs(self.filters.weights, [a, b], memory),
-            (2, &[a]) => expand_pairs(self.filters.weights, [a], memory),
+            (2, &[a, b, c, d]) => kernels::expand_group(weights, [a, b, c, d], memory),
+            (2, &[a, b, c]) => expand_group(weights, [a, b, c], memory),
+            (2, &[a, b]) => expand_group(weights, [a, b], memory),
+            (2, &[a]) => expand_group(weights, [a], memory),
             _ => self.expand_singles(bytemuck::cast_slice_mut(memory)),
         }
         Filters {
@@ -125,9 +125,8 @@ impl NarrowFilters<'_> {
     /// Expands the weights of a depthwise convolution, which are stored one by one.
     #[inline(never)]
     fn expand_singles(self, memory: &mut [i16]) {
-        let groups = self.filters.groups().zip(self.exponents.chunks(GROUP));
         let mut rest = memory;
-        for ((_, weights), exponents) in groups {
+        for (weights, exponents) in self.groups() {
             let (expanded, behind) = rest
                 .split_at_mut_checked(weights.len())
                 .unwrap_or((&mut [], &mut []));
@@ -145,63 +144,155 @@ impl NarrowFilters<'_> {
     }
 }
 
-/// Expands a group of `N` filters, pair by pair, each into a word.
+/// Expands pairs of `N` filters, each pair into a word.
 #[inline(never)]
-fn expand_pairs<const N: usize>(weights: &[i8], exponents: [u8; N], memory: &mut [i32]) {
+pub(crate) fn expand_group<const N: usize>(weights: &[i8], exponents: [u8; N], memory: &mut [i32]) {
     let runs = weights.as_chunks::<2>().0.as_chunks::<N>().0;
-    for (words, pairs) in memory.as_chunks_mut::<N>().0.iter_mut().zip(runs) {
-        for ((word, &[even, odd]), exponent) in words.iter_mut().zip(pairs).zip(exponents) {
-            let (even, odd) = (widen(even, exponent), widen(odd, exponent));
-            *word = i32::from(odd) << 16 | i32::from(even as u16);
+    for (words, run) in memory.as_chunks_mut::<N>().0.iter_mut().zip(runs) {
+        let couples = run.chunks(2).zip(exponents.chunks(2));
+        for (words, couple) in words.chunks_mut(2).zip(couples) {
+            match (words, couple) {
+                ([a, b], (&[[a0, b0], [a1, b1]], &[a_exponent, b_exponent])) => {
+                    *a = word(widen(a0, a_exponent), widen(a1, a_exponent));
+                    *b = word(widen(b0, b_exponent), widen(b1, b_exponent));
+                }
+                ([a], (&[[a0, a1]], &[exponent])) => {
+                    *a = word(widen(a0, exponent), widen(a1, exponent));
+                }
+                _ => {}
+            }
         }
+    }
+}
+
+fn word(even: i16, odd: i16) -> i32 {
+    i32::from(odd) << 16 | i32::from(even as u16)
+}
+
+/// Adds a `row` of a dense layer's input to the sums of a group of filters, `weights` being those that
+/// read it.
+pub(crate) fn add_dense<const IMAGES: usize>(
+    kind: Product,
+    (weights, exponents): (&[i8], &[u8]),
+    row: &[[i16; IMAGES]],
+    sums: &mut [[i32; IMAGES]],
+) {
+    // Exact products of a filter have a common factor; rounded ones do not.
+    if kind.is_rounded() {
+        let product = |x, q, exponent| rounded_product(x, widen(q, exponent));
+        add_group(weights, exponents, row, sums, product);
+    } else {
+        let mut products = [[0; IMAGES]; GROUP];
+        let product = |x, q: i8, _| exact_product(x, q.into());
+        if let Some(products) = products.get_mut(..exponents.len()) {
+            add_group(weights, exponents, row, products, product);
+        }
+        add_shifted(sums, products, exponents);
+    }
+}
+
+/// Adds products of the 8 bits that are stored for weights to sums.
+pub(crate) fn add_shifted<const IMAGES: usize>(
+    sums: &mut [[i32; IMAGES]],
+    products: impl IntoIterator<Item = [i32; IMAGES]>,
+    exponents: &[u8],
+) {
+    for ((sums, products), &exponent) in sums.iter_mut().zip(products).zip(exponents) {
+        for (sum, product) in sums.iter_mut().zip(products) {
+            *sum = sum.wrapping_add(product.wrapping_shl(exponent.into()));
+        }
+    }
+}
+
+/// Adds a row to sums of products, as `product` makes them of an activation, what is stored for a weight,
+/// and the filter's exponent.
+#[inline(never)]
+fn add_group<const IMAGES: usize>(
+    weights: &[i8],
+    exponents: &[u8],
+    row: &[[i16; IMAGES]],
+    sums: &mut [[i32; IMAGES]],
+    product: impl Fn(i16, i8, u8) -> i32 + Copy,
+) {
+    let pairs = row.as_chunks().0.iter();
+    match (sums, exponents) {
+        ([a, b, c, d], &[e, f, g, h]) => {
+            let runs = weights.as_chunks::<8>().0.iter();
+            let ab = runs.clone().map(|[ab @ .., _, _, _, _]| ab);
+            add_two(pairs.clone().zip(ab), [e, f], [a, b], product);
+            let cd = runs.map(|[_, _, _, _, cd @ ..]| cd);
+            add_two(pairs.zip(cd), [g, h], [c, d], product);
+        }
+        ([a, b, c], &[e, f, g]) => {
+            let runs = weights.as_chunks::<6>().0.iter();
+            let ab = runs.clone().map(|[ab @ .., _, _]| ab);
+            add_two(pairs.clone().zip(ab), [e, f], [a, b], product);
+            let c_pairs = runs.map(|[_, _, _, _, c @ ..]| c);
+            add_one(pairs.zip(c_pairs), g, c, product);
+        }
+        ([a, b], &[e, f]) => {
+            add_two(pairs.zip(weights.as_chunks().0), [e, f], [a, b], product);
+        }
+        ([a], &[e]) => add_one(pairs.zip(weights.as_chunks().0), e, a, product),
+        _ => {}
+    }
+}
+
+fn add_two<'a, const IMAGES: usize>(
+    pairs: impl Iterator<Item = (&'a [[i16; IMAGES]; 2], &'a [i8; 4])>,
+    exponents: [u8; 2],
+    sums: [&mut [i32; IMAGES]; 2],
+    product: impl Fn(i16, i8, u8) -> i32 + Copy,
+) {
+    let [a, b] = sums;
+    let [mut a_sums, mut b_sums] = [*a, *b];
+    for ([x0, x1], &[a0, b0, a1, b1]) in pairs {
+        add(&mut a_sums, x0, |x| product(x, a0, exponents[0]));
+        add(&mut b_sums, x0, |x| product(x, b0, exponents[1]));
+        add(&mut a_sums, x1, |x| product(x, a1, exponents[0]));
+        add(&mut b_sums, x1, |x| product(x, b1, exponents[1]));
+    }
+    (*a, *b) = (a_sums, b_sums);
+}
+
+fn add_one<'a, const IMAGES: usize>(
+    pairs: impl Iterator<Item = (&'a [[i16; IMAGES]; 2], &'a [i8; 2])>,
+    exponent: u8,
+    sums: &mut [i32; IMAGES],
+    product: impl Fn(i16, i8, u8) -> i32,
+) {
+    for ([x0, x1], &[w0, w1]) in pairs {
+        add(sums, x0, |x| product(x, w0, exponent));
+        add(sums, x1, |x| product(x, w1, exponent));
+    }
+}
+
+fn add<const IMAGES: usize>(
+    sums: &mut [i32; IMAGES],
+    activations: &[i16; IMAGES],
+    product: impl Fn(i16) -> i32,
+) {
+    for (sum, &activation) in sums.iter_mut().zip(activations) {
+        *sum = sum.wrapping_add(product(activation));
     }
 }
 
 /// The most filters, rows and elements that are expanded at a time.
 const fn part(op: Op, packing: Packing) -> Packing {
     let mut part = packing;
-    if !matches!(op, Op::Depthwise { .. }) && part.filters > GROUP {
+    if matches!(op, Op::Conv { .. }) && part.filters > GROUP {
         part.filters = GROUP;
-    }
-    if let Op::Dense { .. } = op {
-        part.rows = 1;
-        if part.row_elements > PIECE {
-            part.row_elements = PIECE;
-        }
     }
     part
 }
 
-/// Memory into which a layer of 8-bit weights is expanded, in words: weights, and the output row of a
-/// part of its filters, which is then put where it belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Expansion {
-    pub(crate) weight_words: usize,
-    pub(crate) output_words: usize,
-}
-
-impl Expansion {
-    /// No memory.
-    pub(crate) const NONE: Self = Self {
-        weight_words: 0,
-        output_words: 0,
-    };
-
-    /// What a layer of `op` needs over an `input` map, for rows of `columns` columns.
-    pub(crate) const fn new(op: Op, input: Shape, columns: usize) -> Self {
-        let Some(packing) = Packing::new(op, input) else {
-            return Self::NONE;
-        };
-        let part = part(op, packing);
-        let is_split = matches!(op, Op::Conv { .. }) && part.filters < packing.filters;
-        Self {
-            weight_words: part.stored_weights() / 2,
-            output_words: if is_split { columns * GROUP / 2 } else { 0 },
+/// Words of memory into which a layer of `op` over an `input` map expands its 8-bit weights.
+pub(crate) const fn expansion_words(op: Op, input: Shape) -> usize {
+    match (op, Packing::new(op, input)) {
+        (Op::Conv { .. } | Op::Depthwise { .. }, Some(packing)) => {
+            part(op, packing).stored_weights() / 2
         }
-    }
-
-    pub(crate) const fn words(self) -> usize {
-        self.weight_words.saturating_add(self.output_words)
+        _ => 0,
     }
 }
 
@@ -210,51 +301,102 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
-    use proptest::prelude::{any, prop, prop_assert_eq, proptest};
+    use proptest::prelude::{any, prop, prop_assert_eq, prop_compose, proptest};
 
     use super::*;
     use crate::geometry::Window;
-    use crate::q8_8::Product;
+    use crate::kernels::scalar;
 
-    proptest! {
-        /// The fast loops against the iterator, over convolutions, depthwise ones and dense layers.
-        #[test]
-        fn parts_together_are_all_weights(
-            kind in 0..3,
-            filters in 1..=9usize,
-            rows in 1..=3usize,
-            row_elements in 1..=2 * PIECE + 3,
-            exponents in prop::collection::vec(0..=MAX_EXPONENT, 9),
-            numbers in prop::collection::vec(any::<i8>(), 9 * 3 * (2 * PIECE + 4)),
-        ) {
-            let (op, lanes) = match kind {
-                0 => (Op::Conv { window: Window::square(1, 1, 0), out_channels: 1 }, 2),
-                1 => (Op::Depthwise { window: Window::square(1, 1, 0) }, 1),
-                _ => (Op::Dense { outputs: 1 }, 2),
-            };
-            let packing = Packing { filters, rows, row_elements, lanes };
-            let layer = NarrowFilters {
+    const MAX_ROW_ELEMENTS: usize = 9;
+
+    /// Weights of up to nine filters of three rows.
+    #[derive(Clone, Debug)]
+    struct Case {
+        packing: Packing,
+        exponents: Vec<u8>,
+        weights: Vec<i8>,
+    }
+
+    impl Case {
+        fn filters(&self) -> NarrowFilters<'_> {
+            NarrowFilters {
                 filters: Filters {
-                    packing,
-                    bias: &[7; 9][..filters],
-                    weights: &numbers[..packing.weights_in_rows()],
+                    packing: self.packing,
+                    bias: &[7; 9][..self.packing.filters],
+                    weights: &self.weights,
                     product: Product::Exact,
                 },
-                exponents: &exponents[..filters],
-            };
-            let mut memory = vec![-1; packing.stored_weights()];
-            let mut found: Vec<i16> = Vec::new();
-            for part in layer.parts(op) {
-                if let Op::Dense { .. } = op {
-                    let pieces = (0..rows).flat_map(|y| part.pieces(y));
-                    pieces.for_each(|piece| found.extend(piece.expand(&mut memory).weights));
-                } else {
-                    found.extend(part.expand(&mut memory).weights);
-                }
+                exponents: &self.exponents,
             }
-            let mut expected: Vec<i16> = layer.widened().collect();
-            expected.resize(packing.stored_weights(), 0);
+        }
+    }
+
+    prop_compose! {
+        fn cases(lanes: usize)(
+            filters in 1..=9usize,
+            rows in 1..=3usize,
+            row_elements in 1..=MAX_ROW_ELEMENTS,
+            mut exponents in prop::collection::vec(0..=MAX_EXPONENT, 9),
+            mut weights in prop::collection::vec(any::<i8>(), 9 * 3 * (MAX_ROW_ELEMENTS + 1)),
+        ) -> Case {
+            let packing = Packing { filters, rows, row_elements, lanes };
+            exponents.truncate(filters);
+            weights.truncate(packing.weights_in_rows());
+            Case { packing, exponents, weights }
+        }
+    }
+
+    /// All parts of a layer of `op`, expanded, against the iterator.
+    fn expanded(case: &Case, op: Op) -> (Vec<i16>, Vec<i16>) {
+        let filters = case.filters();
+        let mut memory = vec![-1; case.packing.stored_weights() / 2];
+        let parts = filters.parts(op);
+        let found = parts.flat_map(|part| part.expand(&mut memory).weights.to_vec());
+        let mut expected: Vec<i16> = filters.widened().collect();
+        expected.resize(case.packing.stored_weights(), 0);
+        (found.collect(), expected)
+    }
+
+    proptest! {
+        #[test]
+        fn parts_of_a_convolution_together_are_all_weights(case in cases(2)) {
+            let window = Window::square(1, 1, 0);
+            let (found, expected) = expanded(&case, Op::Conv { window, out_channels: 1 });
             prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn a_depthwise_convolution_is_one_part(case in cases(1)) {
+            let window = Window::square(1, 1, 0);
+            let (found, expected) = expanded(&case, Op::Depthwise { window });
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn dense_rows_are_those_of_the_weights_in_16_bits(
+            case in cases(2),
+            row in prop::collection::vec(any::<i16>(), MAX_ROW_ELEMENTS + 1),
+        ) {
+            let narrow = case.filters();
+            let weights: Vec<i16> = narrow.widened().collect();
+            for product in [Product::Exact, Product::Rounded] {
+                let filters = Filters {
+                    packing: case.packing,
+                    bias: narrow.filters.bias,
+                    weights: &weights,
+                    product,
+                };
+                let mut expected = vec![5; case.packing.filters];
+                let mut found = expected.clone();
+                let y = case.packing.rows - 1;
+                scalar::dense_row(&filters, y, &row, &mut expected);
+                let images = row.as_chunks::<1>().0;
+                let sums = found.as_chunks_mut::<1>().0.chunks_mut(GROUP);
+                for (weights, sums) in narrow.reading(y).zip(sums) {
+                    add_dense(product, weights, images, sums);
+                }
+                prop_assert_eq!(found, expected);
+            }
         }
     }
 }

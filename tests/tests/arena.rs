@@ -74,12 +74,9 @@ fn eight_bit_weights_take_a_part_of_one_layer() {
         assert_eq!(none, []);
         // Three rows of nine weights, filled up, of four filters; behind two words of progress.
         let weights = 2 * 3 * 10 * 4;
-        // The dense layer's row is expanded in pieces.
-        let piece = 2 * 2 * (8 * usize::from(filters)).min(64);
-        // More filters than a group: its outputs are collected.
-        let outputs = if filters > 4 { 2 * 8 * 4 } else { 0 };
-        assert_eq!(parts, [(0, 8, weights + outputs), (1, 8, piece)]);
-        assert_eq!(narrow, wide + weights + outputs);
+        // The dense layer needs none.
+        assert_eq!(parts, [(0, 8, weights)]);
+        assert_eq!(narrow, wide + weights);
     }
 }
 

@@ -13,13 +13,15 @@ pub(crate) mod x86_64;
 
 use scalar::{ConvRow, Filters};
 
+use crate::blob::GROUP;
 use crate::ops::pool::{self, Columns, Seen};
+use crate::weights8::{self, NarrowFilters};
 
 /// Kernel sizes and channels of the convolutions of stride 1 that the feature `unrolled` has kernels for,
 /// on cores with the DSP extension: square windows, for groups of four filters.
 pub const UNROLLED_SHAPES: [(usize, usize); 5] = [(3, 1), (3, 3), (5, 1), (5, 8), (3, 16)];
 
-/// One output row of a convolution, `[columns, filters]`.
+/// One output row of a convolution, `[columns, spacing]` from the first of the filters on.
 fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
     #[cfg(armv7m)]
     if armv7m::conv_row(row, out) {
@@ -45,6 +47,14 @@ fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
     scalar::dense_row(filters, y, row, sums);
 }
 
+/// Expands 8-bit weights of a group of filters, each pair into a word.
+pub(crate) fn expand_group(weights: &[i8], exponents: [u8; GROUP], memory: &mut [i32]) {
+    #[cfg(dsp)]
+    return armv7m::expand_group(weights, exponents, memory);
+    #[cfg(not(dsp))]
+    weights8::expand_group(weights, exponents, memory);
+}
+
 /// Loops over rows of `IMAGES` images side by side.
 pub(crate) trait Kernels<const IMAGES: usize>: Copy {
     /// One row of pixels `[width, channels]` of each image as activations: each less the `zero` of
@@ -53,7 +63,7 @@ pub(crate) trait Kernels<const IMAGES: usize>: Copy {
         scalar::store_pixels(images, zero, row);
     }
 
-    /// One output row of a convolution, `[columns, filters]`.
+    /// One output row of a convolution, `[columns, spacing]` from the first of the filters on.
     fn conv_row(self, row: ConvRow<'_, [i16; IMAGES]>, out: &mut [[i16; IMAGES]]);
 
     /// One output row of a depthwise convolution, `[columns, channels]`.
@@ -67,6 +77,19 @@ pub(crate) trait Kernels<const IMAGES: usize>: Copy {
         row: &[[i16; IMAGES]],
         sums: &mut [[i32; IMAGES]],
     );
+
+    /// As [`Kernels::dense_row`], with weights of 8 bits.
+    fn narrow_dense_row(
+        self,
+        narrow: &NarrowFilters<'_>,
+        y: usize,
+        row: &[[i16; IMAGES]],
+        sums: &mut [[i32; IMAGES]],
+    ) {
+        for (filters, sums) in narrow.reading(y).zip(sums.chunks_mut(GROUP)) {
+            weights8::add_dense(narrow.filters.product, filters, row, sums);
+        }
+    }
 
     /// The maximum of each window over one input `row`, and over the rows `seen` before.
     fn max_row(
@@ -98,6 +121,19 @@ fn subtract<const CHANNELS: usize>(
 pub(crate) struct OneImage;
 
 impl Kernels<1> for OneImage {
+    #[cfg(dsp)]
+    fn narrow_dense_row(
+        self,
+        narrow: &NarrowFilters<'_>,
+        y: usize,
+        row: &[[i16; 1]],
+        sums: &mut [[i32; 1]],
+    ) {
+        for (filters, sums) in narrow.reading(y).zip(sums.chunks_mut(GROUP)) {
+            armv7m::add_dense(narrow.filters.product, filters, row, sums);
+        }
+    }
+
     fn store_pixels(self, [pixels]: [&[u8]; 1], zero: &[u8], row: &mut [[i16; 1]]) {
         match zero {
             [zero] => subtract(row.as_flattened_mut().as_chunks_mut().0, pixels, [*zero]),

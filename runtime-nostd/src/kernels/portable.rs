@@ -5,7 +5,7 @@
 use super::scalar::{ConvRow, Filters};
 use crate::blob::GROUP;
 
-/// Computes a row of a convolution into `out`, `[columns, filters]`.
+/// Computes a row of a convolution into `out`, `[columns, spacing]` from the first of the filters on.
 #[inline(never)]
 pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
     for (index, (bias, weights)) in groups(row.filters).enumerate() {
@@ -55,8 +55,8 @@ fn group<const N: usize>(
     let row_words = row.filters.packing.stored_row() / 2 * N;
     let skipped_words = row.skipped_kernel_rows * row_words;
     let weights = weights.get(skipped_words..).unwrap_or(&[]);
-    let filters = row.filters.packing.filters.max(1);
-    for (column, pixel) in out.chunks_exact_mut(filters).enumerate() {
+    let out = out.get_mut(index * GROUP..).unwrap_or(&mut []);
+    for (column, stored) in out.chunks_mut(row.spacing.max(1)).enumerate() {
         let mut sums = bias;
         let mut weights = weights;
         for elements in row.rows.iter() {
@@ -67,7 +67,6 @@ fn group<const N: usize>(
             let window = elements.get(column * row.step..).unwrap_or(&[]);
             accumulate(&mut sums, window, weight_row);
         }
-        let stored = pixel.get_mut(index * GROUP..).unwrap_or(&mut []);
         for (stored, sum) in stored.iter_mut().zip(sums) {
             *stored = row.store.store(sum);
         }

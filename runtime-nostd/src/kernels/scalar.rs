@@ -91,6 +91,10 @@ pub(crate) struct ConvRow<'a, E = i16> {
     pub(crate) skipped_kernel_rows: usize,
     /// Elements from one output column's window to the next: `stride_w * in_channels`.
     pub(crate) step: usize,
+    /// Columns of the output row.
+    pub(crate) columns: usize,
+    /// Elements from one output column to the next: the layer's filters, of which `filters` may be some.
+    pub(crate) spacing: usize,
     pub(crate) store: Requantize,
 }
 
@@ -102,17 +106,18 @@ impl<'a> ConvRow<'a, [i16; 1]> {
             rows: self.rows.flatten(),
             skipped_kernel_rows: self.skipped_kernel_rows,
             step: self.step,
+            columns: self.columns,
+            spacing: self.spacing,
             store: self.store,
         }
     }
 }
 
 impl ConvRow<'_> {
-    /// Computes the row into `out`, `[columns, filters]`.
+    /// Computes the row into `out`, `[columns, spacing]` from the first of the filters on.
     #[inline(never)]
     pub(crate) fn run(&self, out: &mut [i16]) {
-        let filters = self.filters.packing.filters.max(1);
-        for (column, pixel) in out.chunks_exact_mut(filters).enumerate() {
+        for (column, pixel) in out.chunks_mut(self.spacing.max(1)).enumerate() {
             for (stored, (bias, weights)) in pixel.chunks_mut(GROUP).zip(self.filters.groups()) {
                 self.group(bias, weights, column, stored);
             }
@@ -174,12 +179,7 @@ impl ConvRow<'_> {
                 let taps = window.chunks(channels).zip(weights.as_chunks::<N>().0);
                 for (pixel, weights) in taps {
                     for ((sum, &x), &w) in sums.iter_mut().zip(pixel).zip(weights) {
-                        let product = if self.filters.product.is_rounded() {
-                            rounded_product(x, w)
-                        } else {
-                            exact_product(x, w)
-                        };
-                        *sum = sum.wrapping_add(product);
+                        *sum = sum.wrapping_add(product(self.filters.product, x, w));
                     }
                 }
             }
@@ -204,7 +204,7 @@ pub(crate) fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut
 
 /// Adds one kernel row to the sums of a group of filters: `weights` is `[pairs][filters][2]`, `row`
 /// at least `[pairs][2]`.
-fn accumulate(product: Product, sums: &mut [i32], row: &[i16], weights: &[i16]) {
+fn accumulate(kind: Product, sums: &mut [i32], row: &[i16], weights: &[i16]) {
     let mut weights = weights.as_chunks().0;
     for &[x0, x1] in row.as_chunks().0 {
         let Some((pair, rest)) = weights.split_at_checked(sums.len()) else {
@@ -212,11 +212,7 @@ fn accumulate(product: Product, sums: &mut [i32], row: &[i16], weights: &[i16]) 
         };
         weights = rest;
         for (sum, &[w0, w1]) in sums.iter_mut().zip(pair) {
-            let products = if product.is_rounded() {
-                rounded_product(x0, w0).wrapping_add(rounded_product(x1, w1))
-            } else {
-                exact_product(x0, w0).wrapping_add(exact_product(x1, w1))
-            };
+            let products = product(kind, x0, w0).wrapping_add(product(kind, x1, w1));
             // The exporter proved, and `Model::parse` checked, that no partial sum overflows.
             *sum = sum.wrapping_add(products);
         }
@@ -224,6 +220,16 @@ fn accumulate(product: Product, sums: &mut [i32], row: &[i16], weights: &[i16]) 
 }
 
 #[inline(always)]
-fn exact_product(activation: i16, weight: i16) -> i32 {
+pub(crate) fn exact_product(activation: i16, weight: i16) -> i32 {
     i32::from(activation) * i32::from(weight)
+}
+
+/// A product of this kind.
+#[inline(always)]
+fn product(kind: Product, activation: i16, weight: i16) -> i32 {
+    if kind.is_rounded() {
+        rounded_product(activation, weight)
+    } else {
+        exact_product(activation, weight)
+    }
 }

@@ -492,29 +492,28 @@ fn is_complete(filters: &Filters<'_>) -> bool {
         && filters.weights.len() >= filters.packing.stored_weights()
 }
 
-/// One output row of a convolution. Every row of the map under the windows has those of `columns`
+/// One output row of a convolution. Every row of the map under the windows has those of all
 /// columns, every filter has as many kernel rows behind the skipped ones, and `out` is
-/// `[columns, filters]`.
+/// `[columns, spacing]` from the first of the filters on.
 struct Conv<'a, 'o> {
     row: ConvRow<'a, Activation>,
-    columns: usize,
     out: &'o mut [Activation],
 }
 
 impl<'a, 'o> Conv<'a, 'o> {
     fn new(row: ConvRow<'a, Activation>, out: &'o mut [Activation]) -> Option<Self> {
         let packing = row.filters.packing;
-        let columns = out.len().checked_div(packing.filters)?;
-        let reach = columns.checked_sub(1)? * row.step + packing.stored_row();
-        let fits =
-            has_reach(row.rows, reach) && row.skipped_kernel_rows + row.rows.count <= packing.rows;
-        (fits && is_complete(row.filters)).then_some(Self { row, columns, out })
+        let last = row.columns.checked_sub(1)?;
+        let fits = has_reach(row.rows, last * row.step + packing.stored_row())
+            && last * row.spacing + packing.filters <= out.len()
+            && row.skipped_kernel_rows + row.rows.count <= packing.rows;
+        (fits && is_complete(row.filters)).then_some(Self { row, out })
     }
 
     /// One group of filters over `COLUMNS` columns from `first` on.
     ///
     /// # Safety
-    /// As [`Kernel::run`]; `first + COLUMNS` is at most `self.columns`, and the group has `FILTERS`.
+    /// As [`Kernel::run`]; `first + COLUMNS` is at most the row's columns, and the group has `FILTERS`.
     #[inline(always)]
     unsafe fn block<V: Vector, P: Multiply, const FILTERS: usize, const COLUMNS: usize>(
         &mut self,
@@ -557,11 +556,11 @@ impl<'a, 'o> Conv<'a, 'o> {
                     weights = weights.add(1);
                 }
             }
-            let out = self.out[first * packing.filters + filter..].as_mut_ptr();
+            let out = self.out[first * self.row.spacing + filter..].as_mut_ptr();
             for column in 0..COLUMNS {
                 for filter in 0..FILTERS {
                     let sums = sums[filter][column];
-                    *out.add(column * packing.filters + filter) = V::store(sums, self.row.store);
+                    *out.add(column * self.row.spacing + filter) = V::store(sums, self.row.store);
                 }
             }
         }
@@ -594,7 +593,7 @@ impl Kernel for Conv<'_, '_> {
     #[inline(always)]
     unsafe fn run<V: Vector, P: Multiply>(mut self) {
         let filters = self.row.filters.packing.filters;
-        for (first, columns) in pieces(self.columns, V::COLUMNS) {
+        for (first, columns) in pieces(self.row.columns, V::COLUMNS) {
             for group in 0..filters.div_ceil(GROUP) {
                 // SAFETY: the caller's promise; the piece lies within the columns.
                 unsafe {

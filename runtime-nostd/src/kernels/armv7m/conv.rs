@@ -97,11 +97,11 @@ impl Store {
 /// Computes the filters from `first` on, the first one of a group.
 ///
 /// # Safety
-/// `row` and `out`, of `columns` columns, must be as [`super::conv_fits`] checks.
+/// `row` and `out` must be as [`super::conv_fits`] checks.
 // Beside other kernels, its frame would lie on the stack while they run.
 #[cfg_attr(all(dsp, feature = "unrolled"), inline(never))]
-pub(super) unsafe fn run(row: &ConvRow<'_>, columns: usize, first: usize, out: &mut [i16]) {
-    let packing = row.filters.packing;
+pub(super) unsafe fn run(row: &ConvRow<'_>, first: usize, out: &mut [i16]) {
+    let (packing, columns) = (row.filters.packing, row.columns);
     let pairs = packing.stored_row() / 2;
     let slot = row.rows.first * row.rows.row_elements;
     let mut frame = Frame {
@@ -112,7 +112,7 @@ pub(super) unsafe fn run(row: &ConvRow<'_>, columns: usize, first: usize, out: &
         column_bytes: if columns > 1 { row.step * 2 } else { 0 },
         rewind_bytes: 0,
         out: core::ptr::null_mut(),
-        out_bytes: if columns > 1 { packing.filters * 2 } else { 0 },
+        out_bytes: if columns > 1 { row.spacing * 2 } else { 0 },
         group_out: core::ptr::null_mut(),
         group_end: core::ptr::null(),
         bias: core::ptr::null(),
@@ -150,7 +150,7 @@ pub(super) unsafe fn run(row: &ConvRow<'_>, columns: usize, first: usize, out: &
         frame.bias = row.filters.bias.as_ptr().wrapping_add(filter);
         frame.groups = groups;
         frame.group_out = out.as_mut_ptr().wrapping_add(filter);
-        frame.group_end = frame.group_out.wrapping_add(paired * packing.filters);
+        frame.group_end = frame.group_out.wrapping_add(paired * row.spacing);
         // SAFETY: the caller vouches for the lengths.
         unsafe { (kernel.run)(&mut frame) };
         filter += members * groups;

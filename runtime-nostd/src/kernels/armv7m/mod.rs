@@ -36,45 +36,53 @@ mod isa;
 mod isa;
 #[cfg(dsp)]
 mod max_pool;
+#[cfg(dsp)]
+mod narrow;
 #[cfg(all(dsp, feature = "unrolled"))]
 mod unrolled;
 
 #[cfg(dsp)]
 pub(crate) use max_pool::max_row;
+#[cfg(dsp)]
+pub(crate) use narrow::{add_dense, expand_group};
 
 use self::conv::MAX_KERNEL_ROWS;
 use super::scalar::{ConvRow, Filters};
 use crate::blob::GROUP;
 
-/// Computes a row of a convolution into `out`, `[columns, filters]`; false if the scalar kernel must
-/// do it.
+/// Computes a row of a convolution into `out`, `[columns, spacing]` from the first of the filters on;
+/// false if the scalar kernel must do it.
 #[inline(never)]
 pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) -> bool {
-    let columns = out.len() / row.filters.packing.filters.max(1);
-    let fits = conv_fits(row, columns, out.len());
+    let fits = conv_fits(row, out.len());
     if fits {
         #[cfg(all(dsp, feature = "unrolled"))]
         // SAFETY: `conv_fits` has compared all lengths.
-        let computed = unsafe { unrolled::run(row, columns, out) };
+        let computed = unsafe { unrolled::run(row, out) };
         #[cfg(not(all(dsp, feature = "unrolled")))]
         let computed = 0;
         if computed < row.filters.packing.filters {
             // SAFETY: as above.
-            unsafe { conv::run(row, columns, computed, out) };
+            unsafe { conv::run(row, computed, out) };
         }
     }
     fits
 }
 
 /// Whether the kernels can compute the row, and read and write inside the slices when they do.
-fn conv_fits(row: &ConvRow<'_>, columns: usize, outputs: usize) -> bool {
-    let ConvRow { filters, rows, .. } = *row;
+fn conv_fits(row: &ConvRow<'_>, outputs: usize) -> bool {
+    let ConvRow {
+        filters,
+        rows,
+        columns,
+        ..
+    } = *row;
     let packing = filters.packing;
     // The last element that a window reads, with the one that fills up its last pair.
-    let window_end = columns.saturating_sub(1) * row.step + packing.stored_row();
+    let window_end = (columns.saturating_sub(1)) * row.step + packing.stored_row();
     !filters.product.is_rounded()
         && columns > 0
-        && columns * packing.filters == outputs
+        && (columns - 1) * row.spacing + packing.filters <= outputs
         && filters.bias.len() == packing.filters
         && filters.weights.len() == packing.stored_weights()
         && packing.row_elements > 0

@@ -33,12 +33,12 @@ impl Unrolled {
     }
 
     /// Whether it computes the row.
-    fn fits(&self, row: &ConvRow<'_>, columns: usize) -> bool {
+    fn fits(&self, row: &ConvRow<'_>) -> bool {
         let packing = row.filters.packing;
         packing.rows == self.rows
             && packing.row_elements == self.rows * self.channels
             && row.step == self.channels
-            && columns >= 2 * spacing(self.channels)
+            && row.columns >= 2 * spacing(self.channels)
             && (row.rows.count == self.rows || loops(self.rows, self.channels))
     }
 }
@@ -100,11 +100,12 @@ struct Blocks {
 /// it has computed.
 ///
 /// # Safety
-/// `row` and `out`, of `columns` columns, must be as [`super::conv_fits`] checks.
+/// `row` and `out` must be as [`super::conv_fits`] checks.
 #[inline(never)]
-pub(super) unsafe fn run(row: &ConvRow<'_>, columns: usize, out: &mut [i16]) -> usize {
+pub(super) unsafe fn run(row: &ConvRow<'_>, out: &mut [i16]) -> usize {
+    let columns = row.columns;
     let groups = row.filters.packing.filters / GROUP;
-    let kernel = KERNELS.iter().find(|kernel| kernel.fits(row, columns));
+    let kernel = KERNELS.iter().find(|kernel| kernel.fits(row));
     let Some(kernel) = kernel.filter(|_| groups > 0) else {
         return 0;
     };
@@ -144,9 +145,9 @@ impl Blocks {
             rows: windows,
             weights: row.filters.weights.as_ptr().wrapping_add(skipped),
             bias: row.filters.bias.as_ptr(),
-            out: out.wrapping_add(first * packing.filters),
-            end: out.wrapping_add(end * packing.filters),
-            out_bytes: spacing(row.step) * packing.filters * 2,
+            out: out.wrapping_add(first * row.spacing),
+            end: out.wrapping_add(end * row.spacing),
+            out_bytes: spacing(row.step) * row.spacing * 2,
             groups,
             store: Store::new(row.store),
             shift: row.store.shift.into(),
