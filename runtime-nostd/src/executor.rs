@@ -15,7 +15,7 @@ use crate::model::{Layer, Model, Parameters, StoredFilters};
 use crate::ops::pool::{Columns, Seen};
 use crate::ops::{add, conv2d, is_compiled, pool};
 use crate::q8_8::{Requantize, least};
-use crate::schedule::{Cursor, Intake, Step};
+use crate::schedule::{Cursor, Intake, Step, start};
 use crate::weights8::NarrowFilters;
 
 /// Images on their way through a network, row by row.
@@ -51,7 +51,8 @@ where
     /// Forgets the rows pushed so far: the next row is the first of an image.
     pub(crate) fn restart(&mut self) {
         self.cursor = Cursor::START;
-        self.arena.progress(self.model.layers.len()).fill([0; 2]);
+        let layers = &self.model.layers;
+        start(layers, self.arena.progress(layers.len()));
         let image = self.arena.words_mut(self.model.image.rows.span);
         image.fill([0; IMAGES]);
         self.start_segment();

@@ -16,7 +16,7 @@
 use crate::arena::{Lane, Place, Span, Stream};
 use crate::geometry::{GeometryError, Keep, Op, Shape};
 use crate::model::Layer;
-use crate::schedule::{Cursor, Intake, Progress, TAKEN};
+use crate::schedule::{AWAITED, COMPLETED, Cursor, Intake, NO_ROW, Progress, start};
 
 /// The most words an arena may have (256 MiB): sizes then fit 32 bits on every target.
 const MAX_WORDS: usize = 1 << 26;
@@ -29,7 +29,7 @@ pub(crate) struct Image {
 }
 
 /// Plans the arena of linked `layers`; returns its length in words. `progress` is one for each
-/// layer, all 0.
+/// layer.
 pub(crate) const fn plan(
     image: &mut Image,
     layers: &mut [Layer<'_>],
@@ -156,6 +156,7 @@ pub(crate) const fn count_rows(
     progress: &mut [Progress],
 ) {
     let mut cursor = Cursor::START;
+    start(layers, progress);
     while cursor.pushed < image.shape.height {
         // Behind a cut, what remains of the image is read by nobody, and not stored.
         if cursor.segment == 0 {
@@ -181,7 +182,7 @@ const fn count_row(
     while reader < layers.len() && reader < progress.len() {
         let layer = &layers[reader];
         if layer.reads(map) {
-            let needed = oldest_needed(layer, progress[reader][TAKEN] as usize);
+            let needed = oldest_needed(layer, progress[reader]);
             if needed < oldest {
                 oldest = needed;
             }
@@ -197,13 +198,15 @@ const fn count_row(
     }
 }
 
-/// The first input row that a layer needs from its `taken`th row of work on.
-const fn oldest_needed(layer: &Layer<'_>, taken: usize) -> usize {
+/// The first input row that a layer still needs.
+const fn oldest_needed(layer: &Layer<'_>, progress: Progress) -> usize {
     match layer.feed.intake {
-        Intake::Window if taken >= layer.output.height as usize => usize::MAX,
-        Intake::Window => layer.feed.span(taken, layer.input.height as usize).first,
-        Intake::Accumulate => taken,
-        Intake::Nothing => usize::MAX,
+        _ if progress[AWAITED] == NO_ROW => usize::MAX,
+        Intake::Window => {
+            let next = progress[COMPLETED] as usize;
+            layer.feed.span(next, layer.input.height as usize).first
+        }
+        Intake::Accumulate | Intake::Nothing => progress[AWAITED] as usize,
     }
 }
 

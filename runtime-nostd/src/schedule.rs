@@ -7,14 +7,18 @@
 use crate::geometry::{Keep, Op, Shape, Window};
 use crate::model::Layer;
 
-/// How far a layer is: [`TAKEN`] and [`PRODUCED`] rows.
+/// How far a layer is: the row that it [awaits](AWAITED), and how many it has [completed](COMPLETED).
 pub(crate) type Progress = [u16; 2];
 
-/// Output rows computed ([`Intake::Window`]) or input rows consumed ([`Intake::Accumulate`]).
-pub(crate) const TAKEN: usize = 0;
+/// The input row with which a layer can go on: the last one under its next window
+/// ([`Intake::Window`]), or the next one ([`Intake::Accumulate`]). [`NO_ROW`] if it is done.
+pub(crate) const AWAITED: usize = 0;
 
-/// Output rows that readers may read.
-pub(crate) const PRODUCED: usize = 1;
+/// Output rows that are complete. Of a whole map that is complete: those that readers may read.
+pub(crate) const COMPLETED: usize = 1;
+
+/// A row that no map has.
+pub(crate) const NO_ROW: u16 = u16::MAX;
 
 /// When a layer can work on the rows that it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,17 +92,11 @@ impl Feed {
         self.kernel == 1
     }
 
-    /// Input rows that must be there before the `taken`th row of work on a map of `height` rows.
-    const fn needed(self, taken: usize, height: usize) -> usize {
-        match self.intake {
-            Intake::Window => {
-                let end = taken * self.stride as usize + self.kernel as usize;
-                let end = end.saturating_sub(self.pad as usize);
-                if end < height { end } else { height }
-            }
-            Intake::Accumulate => taken + 1,
-            Intake::Nothing => usize::MAX,
-        }
+    /// The row behind the window of output row `y`, on a map of `height` rows.
+    const fn end(self, y: usize, height: usize) -> usize {
+        let end = y * self.stride as usize + self.kernel as usize;
+        let end = end.saturating_sub(self.pad as usize);
+        if end < height { end } else { height }
     }
 
     /// The rows that output row `y` reads from a map of `height` rows.
@@ -107,37 +105,10 @@ impl Feed {
         let pad = self.pad as usize;
         let above = pad.saturating_sub(top);
         let first = top.saturating_sub(pad);
-        let in_map = height.saturating_sub(first);
-        let in_window = (self.kernel as usize).saturating_sub(above);
         RowSpan {
             first,
-            count: if in_window < in_map {
-                in_window
-            } else {
-                in_map
-            },
+            count: self.end(y, height).saturating_sub(first),
             above,
-        }
-    }
-
-    /// The one window that reads input row `y`, where windows do not overlap; `None` between them.
-    const fn around(self, y: usize) -> Option<usize> {
-        let padded = y + self.pad as usize;
-        let stride = if self.stride == 0 {
-            1
-        } else {
-            self.stride as usize
-        };
-        // Rows of a dense layer are all of the first window; small cores have no divider.
-        let (output, kernel_row) = if padded < stride {
-            (0, padded)
-        } else {
-            (padded / stride, padded % stride)
-        };
-        if kernel_row < self.kernel as usize {
-            Some(output)
-        } else {
-            None
         }
     }
 }
@@ -183,25 +154,42 @@ impl Step {
         self.input + 1 == self.rows.end()
     }
 
-    /// The work of `layer` on its `taken`th row; `None` if no window reads that row.
-    const fn of(layer: &Layer<'_>, index: usize, taken: usize) -> Option<Self> {
-        let output = match layer.feed.intake {
-            Intake::Window => taken,
-            Intake::Accumulate | Intake::Nothing => match layer.feed.around(taken) {
-                Some(output) if output < layer.output.height as usize => output,
-                _ => return None,
-            },
-        };
+    /// The work of `layer` on the row that it awaits; `None` if no window reads that row. Which output
+    /// row it belongs to follows from those that are complete: small cores cannot divide.
+    const fn of(layer: &Layer<'_>, index: usize, progress: Progress) -> Option<Self> {
+        let (input, output) = (progress[AWAITED] as usize, progress[COMPLETED] as usize);
         let rows = layer.feed.span(output, layer.input.height as usize);
+        if input < rows.first || output >= layer.output.height as usize {
+            return None;
+        }
         Some(Self {
             layer: index,
             output,
             rows,
-            input: match layer.feed.intake {
-                Intake::Window => rows.end().saturating_sub(1),
-                Intake::Accumulate | Intake::Nothing => taken,
-            },
+            input,
         })
+    }
+}
+
+impl Layer<'_> {
+    /// The last row under the window of output row `y`.
+    const fn awaited(&self, y: u16) -> u16 {
+        self.feed.end(y as usize, self.input.height as usize) as u16 - 1
+    }
+}
+
+/// Lets every layer wait for its first rows.
+pub(crate) const fn start(layers: &[Layer<'_>], progress: &mut [Progress]) {
+    let mut index = 0;
+    while index < layers.len() && index < progress.len() {
+        let layer = &layers[index];
+        let awaited = match layer.feed.intake {
+            Intake::Window => layer.awaited(0),
+            Intake::Accumulate => 0,
+            Intake::Nothing => NO_ROW,
+        };
+        progress[index] = [awaited, 0];
+        index += 1;
     }
 }
 
@@ -238,15 +226,16 @@ impl Cursor {
         progress: &mut [Progress],
     ) -> Option<Step> {
         loop {
-            if self.at < layers.len() && self.at < progress.len() {
-                let layer = &layers[self.at];
-                let taken = progress[self.at][TAKEN];
-                if self.can_work(layer, taken as usize, progress) {
-                    progress[self.at][TAKEN] = taken.saturating_add(1);
-                    if let Some(step) = Step::of(layer, self.at, taken as usize) {
-                        self.after(step, layer, progress);
+            let index = self.at;
+            if index < layers.len() && index < progress.len() {
+                let layer = &layers[index];
+                let awaited = progress[index][AWAITED];
+                if awaited < self.rows_ready(layer, progress) {
+                    if let Some(step) = Step::of(layer, index, progress[index]) {
+                        progress[index] = self.after(step, layer);
                         return Some(step);
                     }
+                    progress[index][AWAITED] = awaited + 1;
                     continue;
                 }
             }
@@ -258,27 +247,27 @@ impl Cursor {
         }
     }
 
-    /// Whether the rows are there that `layer` needs for its `taken`th row of work, if it has one.
-    const fn can_work(&self, layer: &Layer<'_>, taken: usize, progress: &[Progress]) -> bool {
-        let complete = match layer.feed.intake {
-            Intake::Window => taken >= layer.output.height as usize,
-            Intake::Accumulate | Intake::Nothing => false,
-        };
-        let needed = layer.feed.needed(taken, layer.input.height as usize);
-        !complete && needed <= self.rows_ready(layer, progress) as usize
-    }
-
-    const fn after(&mut self, step: Step, layer: &Layer<'_>, progress: &mut [Progress]) {
+    /// Goes on where the row is read that `step` may have completed; the progress of its layer.
+    const fn after(&mut self, step: Step, layer: &Layer<'_>) -> Progress {
+        let (behind, output) = (step.input as u16 + 1, step.output as u16);
         if !step.completes() {
-            return;
+            return [behind, output];
         }
+        let completed = output + 1;
+        let whole = completed == layer.output.height;
         match layer.keep {
-            Keep::Rows => self.produce(step.layer, layer, progress),
-            Keep::Map if step.output + 1 == layer.output.height as usize => {
+            Keep::Rows => self.at = layer.rows.last_reader as usize,
+            Keep::Map if whole => {
                 self.segment = step.layer + 1;
                 self.at = self.segment;
+                return [NO_ROW, 0];
             }
             Keep::Map => {}
+        }
+        match layer.feed.intake {
+            Intake::Window if whole => [NO_ROW, completed],
+            Intake::Window => [layer.awaited(completed), completed],
+            Intake::Accumulate | Intake::Nothing => [behind, completed],
         }
     }
 
@@ -291,18 +280,13 @@ impl Cursor {
             return false;
         }
         let layer = &layers[index];
-        if progress[index][PRODUCED] >= layer.output.height {
+        let completed = progress[index][COMPLETED];
+        if completed >= layer.output.height {
             return false;
         }
-        self.produce(index, layer, progress);
-        true
-    }
-
-    const fn produce(&mut self, index: usize, layer: &Layer<'_>, progress: &mut [Progress]) {
-        if index < progress.len() {
-            progress[index][PRODUCED] = progress[index][PRODUCED].saturating_add(1);
-        }
+        progress[index][COMPLETED] = completed + 1;
         self.at = layer.rows.last_reader as usize;
+        true
     }
 
     /// Rows that `layer` may read of all maps that it reads.
@@ -321,7 +305,7 @@ impl Cursor {
     const fn rows_of(&self, map: u8, progress: &[Progress]) -> u16 {
         match (map as usize).checked_sub(1) {
             None => self.pushed,
-            Some(index) if index < progress.len() => progress[index][PRODUCED],
+            Some(index) if index < progress.len() => progress[index][COMPLETED],
             Some(_) => 0,
         }
     }
