@@ -100,6 +100,8 @@ impl<const LAYERS: usize> Session<'_, '_, '_, LAYERS> {
     ///
     /// # Errors
     /// As [`Session::push_row`].
+    // In the frame of a caller that holds a model, its variables would lie out of reach of short loads.
+    #[inline(never)]
     pub fn push_row_with(
         &mut self,
         pixels: &[u8],
