@@ -80,6 +80,11 @@ pub(crate) fn max_row(columns: Columns, row: &[[i16; 1]], seen: Seen, out: &mut 
 fn whole_windows(columns: Columns, all: usize) -> Range<usize> {
     let stride = usize::from(columns.window.stride_w).max(1);
     let pad = usize::from(columns.window.pad_left);
+    // Most often all of them, and divisions take long.
+    let end = all.saturating_sub(1) * stride + usize::from(columns.window.kernel_w);
+    if pad == 0 && end <= columns.width {
+        return 0..all;
+    }
     let last_start = (columns.width + pad).checked_sub(columns.window.kernel_w.into());
     let end = last_start.map_or(0, |start| start / stride + 1).min(all);
     pad.div_ceil(stride).min(end)..end
