@@ -1,5 +1,8 @@
 //! The dense kernels but for their multiplications.
 
+/// Times that the code for two pairs stands one after the other.
+pub(super) const UNROLLED: usize = if cfg!(feature = "unrolled") { 8 } else { 4 };
+
 /// A dense kernel: adds a row of pairs to the sums of a group. r0 and r1 are the next weights and
 /// input elements, r2 the pairs that are left, r4 to r7 the sums.
 ///
@@ -21,16 +24,16 @@ macro_rules! dense_kernel {
                 processor!(),
                 "push {{r3-r11, lr}}",
                 $load,
-                "subs r2, #8",
+                "subs r2, #(2 * {unrolled})",
                 "blo 11f",
                 "10:",
-                ".rept 4",
+                ".rept {unrolled}",
                 $($two,)*
                 ".endr",
-                "subs r2, #8",
+                "subs r2, #(2 * {unrolled})",
                 "bhs 10b",
                 "11:",
-                "adds r2, #8",
+                "adds r2, #(2 * {unrolled})",
                 "beq 13f",
                 "12:",
                 $($one,)*
@@ -40,6 +43,7 @@ macro_rules! dense_kernel {
                 "pop {{r3}}",
                 $store,
                 "pop {{r4-r11, pc}}",
+                unrolled = const super::dense::UNROLLED,
             )
         }
     };
