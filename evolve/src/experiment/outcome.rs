@@ -37,10 +37,11 @@ impl Outcome {
         })
     }
 
-    /// The highest accuracy on Dtest, 0 to 1, on the Pareto front.
+    /// The highest accuracy on Dtest, 0 to 1, of the winner and the Pareto front, which nothing below
+    /// `a_min` is on.
     fn highest_accuracy(&self) -> f64 {
         let accuracies = self.front.iter().map(|line| line.accuracy);
-        accuracies.fold(0.0, f64::max)
+        accuracies.fold(self.report.winner.accuracy, f64::max)
     }
 
     fn quantity(&self, quantity: Quantity) -> f64 {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use runtime_nostd::Model;
-use runtime_nostd::blob::Storage;
 use runtime_nostd::q8_8::Product;
 use serde::{Deserialize, Serialize};
 
@@ -87,13 +86,9 @@ impl CycleCosts {
         units.map(|(cost, count)| cost * count).sum()
     }
 
-    /// The cycles of one inference; `None` with rounded products, whose kernels are not modeled, and with
-    /// weights of 8 bits, whose expansion is not.
+    /// The cycles of one inference; `None` with rounded products, whose kernels are not modeled.
     pub fn inference_cycles(&self, model: &Model<'_>) -> Option<f64> {
-        let mut layers = model.layers().iter();
-        let is_modeled = model.product() == Product::Exact
-            && layers.all(|layer| layer.storage() == Storage::I16);
-        is_modeled.then(|| self.cycles(&Work::of_inference(model)))
+        (model.product() == Product::Exact).then(|| self.cycles(&Work::of_inference(model)))
     }
 }
 

@@ -1,15 +1,16 @@
 //! What an inference does, counted in the units that the kernels repeat: the inputs of the cycle
 //! model.
 
-use runtime_nostd::blob::GROUP;
+use runtime_nostd::blob::{GROUP, Packing, Storage};
 use runtime_nostd::geometry::{Op, Shape, Window};
-use runtime_nostd::{Model, UNROLLED_SHAPES};
+use runtime_nostd::{Layer, Model, UNROLLED_SHAPES};
 
 /// The units, by the names that the file of costs uses. A "row" is one that a layer takes or gives, a
 /// "window row" one kernel row in one column, a "pair" two neighboring elements of a kernel row, a
 /// "group" up to four filters that share the activations loaded (FORMAT.md), a "unit" four channels in
-/// two columns. Maxima over fewer than four channels have units of their own.
-pub const UNITS: [&str; 31] = [
+/// two columns. Maxima over fewer than four channels have units of their own, and so have weights of 8 bits:
+/// their expansion, and the dense layers that do without.
+pub const UNITS: [&str; 37] = [
     "inference",
     "image_row",
     "image_element",
@@ -22,10 +23,16 @@ pub const UNITS: [&str; 31] = [
     "conv_output",
     "unrolled_column_group",
     "unrolled_pair_group",
+    "expanded_row_group",
+    "expanded_pair",
+    "expanded_tap",
     "dense_row_group",
     "dense_pair_group",
     "dense_pair_filter",
     "dense_row_output",
+    "narrow_dense_row_group",
+    "narrow_dense_pair_group",
+    "narrow_dense_pair_filter",
     "depthwise_column_group",
     "depthwise_window_row_group",
     "depthwise_tap_group",
@@ -71,7 +78,7 @@ impl Work {
         work.add("image_row", model.input().height.into());
         work.add("image_element", model.input().elements());
         for layer in model.layers() {
-            let layer = Self::of_layer(layer.op(), layer.input(), layer.output());
+            let layer = Self::of_layer(layer);
             for (sum, count) in work.0.iter_mut().zip(layer.0) {
                 *sum += count;
             }
@@ -80,7 +87,34 @@ impl Work {
     }
 
     /// What one layer does.
-    pub fn of_layer(op: Op, input: Shape, output: Shape) -> Self {
+    pub fn of_layer(layer: &Layer<'_>) -> Self {
+        let (op, input, output) = (layer.op(), layer.input(), layer.output());
+        let mut work = Self::of_kernels(op, layer.storage(), input, output);
+        if layer.storage() == Storage::I8 {
+            work.add_expansion(op, input, output);
+        }
+        work
+    }
+
+    /// The expansion of a convolution's 8-bit weights, for every output row.
+    fn add_expansion(&mut self, op: Op, input: Shape, output: Shape) {
+        let rows = usize::from(output.height);
+        let Some(packing) = Packing::new(op, input) else {
+            return;
+        };
+        let weights = rows * packing.stored_weights();
+        match op {
+            Op::Conv { .. } => {
+                self.add("expanded_row_group", rows * packing.filters.div_ceil(GROUP));
+                self.add("expanded_pair", weights / 2);
+            }
+            Op::Depthwise { .. } => self.add("expanded_tap", weights),
+            _ => {}
+        }
+    }
+
+    /// What the kernels of a layer do.
+    fn of_kernels(op: Op, storage: Storage, input: Shape, output: Shape) -> Self {
         let mut work = Self::NONE;
         let (columns, channels) = (usize::from(output.width), usize::from(input.channels));
         let filters = op.filters(input);
@@ -106,9 +140,17 @@ impl Work {
             Op::Dense { .. } => {
                 let rows = usize::from(input.height);
                 let pairs = rows * input.row_elements().div_ceil(2);
-                work.add("dense_row_group", rows * groups);
-                work.add("dense_pair_group", pairs * groups);
-                work.add("dense_pair_filter", pairs * filters);
+                let [row_group, pair_group, pair_filter] = match storage {
+                    Storage::I16 => ["dense_row_group", "dense_pair_group", "dense_pair_filter"],
+                    Storage::I8 => [
+                        "narrow_dense_row_group",
+                        "narrow_dense_pair_group",
+                        "narrow_dense_pair_filter",
+                    ],
+                };
+                work.add(row_group, rows * groups);
+                work.add(pair_group, pairs * groups);
+                work.add(pair_filter, pairs * filters);
                 work.add("dense_row_output", rows * filters);
             }
             Op::Depthwise { window } => {
@@ -192,7 +234,7 @@ mod tests {
             out_channels: 5,
         };
         let input = Shape::new(4, 6, 3);
-        let work = Work::of_layer(op, input, Shape::new(4, 6, 5));
+        let work = Work::of_kernels(op, Storage::I16, input, Shape::new(4, 6, 5));
         let count = |unit: &str| {
             let index = UNITS.iter().position(|name| *name == unit);
             work.0[index.expect("a unit")]

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use exporter::board::{UNITS, Work};
+use exporter::quantize::FixedNetwork;
 use exporter::write::write;
 use runtime_nostd::geometry::{Op, Shape, Window};
 use tests::case_file::{Case, files};
@@ -32,21 +33,20 @@ struct Equation {
 
 /// Measures, fits, and writes the exporter's file of costs.
 pub(crate) fn fit() -> Result<(), Error> {
-    let layers = layers();
+    let layers = networks();
     let plugin = Plugin::build()?;
     let mut text = String::from(HEADER);
     for core in CORES.iter().filter(|core| core.model != "none") {
         let firmware = Firmware::build(core)?;
         let mut equations = Vec::new();
         let mut counted = layers.iter();
-        for file in files(layers.iter().map(|(input, ops)| case(*input, ops))) {
-            for (counts, (input, ops)) in firmware.count(&file, &plugin)?.iter().zip(&mut counted) {
-                let blob = write(&network(*input, ops, 1)).expect("within bounds");
+        for file in files(layers.iter().map(case)) {
+            for (counts, layer) in firmware.count(&file, &plugin)?.iter().zip(&mut counted) {
+                let blob = write(layer).expect("within bounds");
                 let model = blob.model().expect("a blob that parses");
                 let first = &model.layers()[0];
-                let first = Work::of_layer(first.op(), first.input(), first.output());
                 equations.extend([
-                    (first, counts.layer_cycles),
+                    (Work::of_layer(first), counts.layer_cycles),
                     (Work::of_inference(&model), counts.cycles),
                 ]);
             }
@@ -69,16 +69,26 @@ pub(crate) fn fit() -> Result<(), Error> {
     fs::write(&path, text).map_err(Error::io(&path))
 }
 
-fn case(input: Shape, ops: &[Op]) -> Case {
-    let name = format!("{input} {ops:?}");
-    Case::new(
-        name,
-        &network(input, ops, 1),
-        random_network::pixels(input, 7),
-    )
+fn case(network: &FixedNetwork) -> Case {
+    let name = format!("{:?}", network.layers);
+    let pixels = random_network::pixels(network.input.shape, 7);
+    Case::new(name, network, pixels)
 }
 
-/// Networks of one layer, some of two, each behind an image; a dense layer of one output follows.
+/// Networks of one layer, some of two, with weights of 16 and of 8 bits.
+fn networks() -> Vec<FixedNetwork> {
+    let wide: Vec<FixedNetwork> = layers()
+        .iter()
+        .map(|(input, ops)| network(*input, ops, 1))
+        .collect();
+    let has_weights = |network: &&FixedNetwork| network.layers[0].parameters.is_some();
+    let narrow = wide.iter().filter(has_weights);
+    let narrow = narrow.map(|network| random_network::narrowed(network.clone(), u32::MAX));
+    let narrow: Vec<FixedNetwork> = narrow.collect();
+    wide.into_iter().chain(narrow).collect()
+}
+
+/// Single layers, some two, each behind an image; a dense layer of one output follows.
 fn layers() -> Vec<(Shape, Vec<Op>)> {
     let conv = |kernel, stride, padding, out_channels| Op::Conv {
         window: Window::square(kernel, stride, padding),
