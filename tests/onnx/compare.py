@@ -26,6 +26,9 @@ MODELS = {
     "resnet-cifar10-norm": CIFAR,
     "mobilenet-mnist": ([], "mnist"),
     "average-mnist": ([], "mnist"),
+    "keras-mnist": ([], "mnist"),
+    "keras-cifar10": (["--pixel-range", "byte"], "cifar-10-batches-bin"),
+    "keras-cifar10-nchw": (["--pixel-range", "byte"], "cifar-10-batches-bin"),
 }
 
 
@@ -46,9 +49,13 @@ def golden(blob, shape, classes):
 
 
 def evaluate(path, images):
+    """What the model says of images, `[n, rows, columns, channels]`, which are transposed if it wants that."""
     onnx.checker.check_model(onnx.load(path), full_check=True)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: images})[0], session
+    image = session.get_inputs()[0]
+    if image.shape[1:] != list(images.shape[1:]):
+        images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    return session.run(None, {image.name: images})[0]
 
 
 def exported(exporter, network, folder, data):
@@ -66,7 +73,7 @@ def exported(exporter, network, folder, data):
 
 
 def check_bits(name, integer, images, logits):
-    found, _ = evaluate(integer, images)
+    found = evaluate(integer, images)
     assert found.dtype == np.int32
     different = np.count_nonzero(found != logits)
     print(f"{name}: {len(images)} images, {different} of {logits.size} integer logits differ", flush=True)
@@ -76,8 +83,13 @@ def check_bits(name, integer, images, logits):
 def normalized(images, options):
     option = dict(zip(options[::2], options[1::2]))
     values = lambda key, absent: np.array([float(v) for v in option.get(key, absent).split(",")], np.float32)
-    x = (images.astype(np.float32) / 255 - values("--mean", "0")) / values("--std", "1")
-    return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    pixels = images.astype(np.float32) / (1 if "--pixel-range" in option else 255)
+    return (pixels - values("--mean", "0")) / values("--std", "1")
+
+
+def logits_of(output):
+    """A softmax's logarithm differs from its logits by a constant."""
+    return np.log(output) if np.allclose(output.sum(axis=1), 1) else output
 
 
 def centered(logits):
@@ -97,8 +109,8 @@ def main(exporter, data):
             where = data / part if data else None
             images, logits, integer, single = exported(exporter, network, folder, where)
             good &= check_bits(name, integer, images, logits)
-            model, _ = evaluate(HERE / f"{name}.onnx", normalized(images, options))
-            ours, _ = evaluate(single, images)
+            model = logits_of(evaluate(HERE / f"{name}.onnx", normalized(images, options)))
+            ours = evaluate(single, images)
             difference = np.abs(centered(model) - centered(ours)).max() / np.abs(centered(model)).max()
             agree = np.mean(logits.argmax(1) == model.argmax(1))
             print(f"    f32 export: {difference:.1e} of the largest logit; Q8.8: {100 * agree:.1f} % the same class")

@@ -1,4 +1,4 @@
-//! Models that PyTorch trained and exported, against the logits of ONNX Runtime.
+//! Models that PyTorch and Keras trained and exported, against the logits of ONNX Runtime.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use exporter::export::export;
 use exporter::forward::Forward;
 use exporter::network::Network;
-use exporter::onnx::{self, Imported, Normalization, import};
+use exporter::onnx::{self, Imported, Normalization, PixelRange, import};
 use exporter::verify::argmax;
 use proptest::prelude::*;
 use runtime_nostd::blob::crc32;
@@ -21,33 +21,57 @@ struct Model {
     name: &'static str,
     mean: &'static [f64],
     std: &'static [f64],
+    range: PixelRange,
 }
 
-const MODELS: [Model; 5] = [
+const MODELS: [Model; 8] = [
     Model {
         name: "lenet-mnist",
         mean: &[0.1307],
         std: &[0.3081],
+        range: PixelRange::Unit,
     },
     Model {
         name: "resnet-cifar10",
         mean: &CIFAR_MEAN,
         std: &[0.25],
+        range: PixelRange::Unit,
     },
     Model {
         name: "resnet-cifar10-norm",
         mean: &CIFAR_MEAN,
         std: &[0.25],
+        range: PixelRange::Unit,
     },
     Model {
         name: "mobilenet-mnist",
         mean: &[],
         std: &[],
+        range: PixelRange::Unit,
     },
     Model {
         name: "average-mnist",
         mean: &[],
         std: &[],
+        range: PixelRange::Unit,
+    },
+    Model {
+        name: "keras-mnist",
+        mean: &[],
+        std: &[],
+        range: PixelRange::Unit,
+    },
+    Model {
+        name: "keras-cifar10",
+        mean: &[],
+        std: &[],
+        range: PixelRange::Byte,
+    },
+    Model {
+        name: "keras-cifar10-nchw",
+        mean: &[],
+        std: &[],
+        range: PixelRange::Byte,
     },
 ];
 
@@ -67,6 +91,7 @@ impl Model {
         Normalization {
             mean: self.mean.to_vec(),
             std: self.std.to_vec(),
+            range: self.range,
             ..Normalization::default()
         }
     }
@@ -148,8 +173,16 @@ fn names(network: &Network) -> Vec<&'static str> {
 
 #[test]
 fn nodes_become_as_few_layers_as_there_can_be() {
-    let [lenet, resnet, resnet_norm, mobilenet, average] =
-        MODELS.map(|model| model.imported().network);
+    let [
+        lenet,
+        resnet,
+        resnet_norm,
+        mobilenet,
+        average,
+        flat,
+        separable,
+        channels_first,
+    ] = MODELS.map(|model| model.imported().network);
     assert_eq!(
         names(&lenet),
         ["conv", "max pool", "conv", "max pool", "dense", "dense"]
@@ -170,6 +203,13 @@ fn nodes_become_as_few_layers_as_there_can_be() {
             "conv", "avg pool", "conv", "avg pool", "conv", "avg pool", "dense"
         ]
     );
+    assert_eq!(names(&flat), ["conv", "max pool", "conv", "dense", "dense"]);
+    // A first convolution, three pairs, pooling, dense; and two for each of seven ReLU6. What is left
+    // of the depthwise ones' normalization, factors and summands, is part of them.
+    assert_eq!(separable.layers.len(), 1 + 3 * 2 + 2 + 2 * 7);
+    // Both have the same weights, and their own image normalized in the same units.
+    assert_eq!(channels_first.layers, separable.layers);
+    assert_eq!(separable.input.zero, [128; 3]);
 }
 
 #[test]
@@ -197,7 +237,10 @@ fn the_integer_export_is_the_one_that_was_compared() {
             406_440_166,
             3_240_068_704,
             1_833_974_102,
-            3_573_354_891
+            3_573_354_891,
+            4_144_280_924,
+            2_075_385_038,
+            2_075_385_038
         ]
     );
 }

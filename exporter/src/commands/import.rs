@@ -44,7 +44,7 @@ pub(crate) struct Import {
 enum PixelRangeOption {
     /// 0 to 1, as torchvision's `ToTensor` gives them.
     Unit,
-    /// 0 to 255.
+    /// 0 to 255, as for a Keras model with its own `Rescaling`.
     Byte,
 }
 

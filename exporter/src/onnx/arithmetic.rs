@@ -1,17 +1,13 @@
 //! What acts on every element alike: batch normalization, activations, sums, and constants.
 
-use super::chain::Source;
+use super::chain::{ACTIVATION_LIMIT, Source};
 use super::error::Refusal;
 use super::import::Reader;
 use super::node::Node;
 use super::tensor::Tensor;
 use super::value::{Map, Value};
 use crate::network::{BATCH_NORM_EPSILON, BatchNorm};
-use runtime_nostd::geometry::Activation;
 use runtime_nostd::q8_8::ACTIVATION_FRAC_BITS;
-
-/// Every activation is below this.
-const ACTIVATION_LIMIT: f32 = 128.0;
 
 impl<'m> Reader<'m> {
     /// `BatchNormalization` by running statistics; it becomes part of the layer before it.
@@ -67,24 +63,44 @@ impl<'m> Reader<'m> {
         };
         let min = limit(1, "min", f32::NEG_INFINITY)?;
         let max = limit(2, "max", f32::INFINITY)?;
-        let raw = max * f32::from(1u16 << ACTIVATION_FRAC_BITS);
-        let is_exact = max >= ACTIVATION_LIMIT || (max > 0.0 && raw.fract() == 0.0);
-        if min != 0.0 || !is_exact {
+        if min != 0.0 || !is_exact_maximum(max) {
             return Err(Refusal::Clip { min, max });
         }
         let map = self.map(node, 0)?;
         let layer = self.layer(&map)?;
-        let mut result = self.chain.rectify(layer)?;
-        if max < ACTIVATION_LIMIT {
-            let channels = usize::from(map.shape.channels);
-            let (minus, maximum) = (vec![-1.0; channels], vec![f64::from(max); channels]);
-            for activation in [Activation::Relu, Activation::Linear] {
-                let source = Source::Layer(result);
-                result = self
-                    .chain
-                    .append_scaling(&source, &minus, &maximum, activation)?;
-            }
+        let rectified = self.chain.rectify(layer)?;
+        let result = self.chain.minimum(rectified, max)?;
+        self.finish_element_wise(node, &map, layer, result)
+    }
+
+    /// `Max` of a map and 0, which is ReLU, and `Min` of a map and a number, as `Clip` has them.
+    pub(super) fn limit(&mut self, node: Node<'m>) -> Result<(), Refusal> {
+        let refused = Refusal::Form("of a map and one number is supported");
+        let operands = (self.value(node, 0)?, self.value(node, 1)?);
+        let (map, constant) = match operands {
+            (Value::Map(map), Value::Constant(constant))
+            | (Value::Constant(constant), Value::Map(map)) => (map.clone(), constant),
+            _ => return Err(refused),
+        };
+        let (&[number], 2) = (constant.floats()?, node.0.input.len()) else {
+            return Err(refused);
+        };
+        let is_minimum = node.operator() == "Min";
+        if !is_minimum && number != 0.0 {
+            return Err(Refusal::Form("with a number other than 0"));
         }
+        if is_minimum && !is_exact_maximum(number) {
+            return Err(Refusal::Clip {
+                min: f32::NEG_INFINITY,
+                max: number,
+            });
+        }
+        let layer = self.layer(&map)?;
+        let result = if is_minimum {
+            self.chain.minimum(layer, number)?
+        } else {
+            self.chain.rectify(layer)?
+        };
         self.finish_element_wise(node, &map, layer, result)
     }
 
@@ -98,6 +114,7 @@ impl<'m> Reader<'m> {
                 return self.add(node, &a, &b);
             }
             (Value::Constant(_), Value::Constant(_)) => return Err(Refusal::NotAMap(0)),
+            (Value::Padded(..), _) | (_, Value::Padded(..)) => return Err(Refusal::Padded),
         };
         let values = per_channel(&map, &constant)?;
         let channels = values.len();
@@ -150,6 +167,12 @@ impl<'m> Reader<'m> {
         }
         self.output(node, result, map)
     }
+}
+
+/// Whether a maximum of the activations is beyond them, or can be written in Q8.8.
+fn is_exact_maximum(max: f32) -> bool {
+    let raw = max * f32::from(1u16 << ACTIVATION_FRAC_BITS);
+    max >= ACTIVATION_LIMIT || (max > 0.0 && raw.fract() == 0.0)
 }
 
 /// A constant that broadcasts to one value per channel of `map`.

@@ -10,6 +10,9 @@ use crate::network::{BatchNorm, Layer, Parameters};
 /// More layers cannot be counted in a blob.
 const MAX_LAYERS: usize = 255;
 
+/// Every activation is below this.
+pub(super) const ACTIVATION_LIMIT: f32 = 128.0;
+
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Source {
@@ -202,6 +205,20 @@ impl Chain {
         Ok(new)
     }
 
+    /// Appends the minimum of every element and `max`, as `max - relu(max - x)`, unless that is beyond
+    /// all activations.
+    pub(super) fn minimum(&mut self, layer: usize, max: f32) -> Result<usize, Refusal> {
+        if max >= ACTIVATION_LIMIT {
+            return Ok(layer);
+        }
+        let channels = usize::from(self.outputs[layer].channels);
+        let (minus, maximum) = (vec![-1.0; channels], vec![f64::from(max); channels]);
+        let source = Source::Layer(layer);
+        let below = self.append_scaling(&source, &minus, &maximum, Activation::Relu)?;
+        let source = Source::Layer(below);
+        self.append_scaling(&source, &minus, &maximum, Activation::Linear)
+    }
+
     /// Makes `scale * x + shift` part of `layer`, or appends a layer for it.
     pub(super) fn scale(
         &mut self,
@@ -209,13 +226,18 @@ impl Chain {
         scale: &[f64],
         shift: &[f64],
     ) -> Result<usize, Refusal> {
-        let only_shifts = scale.iter().all(|&scale| scale == 1.0);
         if let Some(parameters) = self.open(layer)
             && parameters.norm.is_none()
-            && only_shifts
         {
-            for (bias, shift) in parameters.bias.iter_mut().zip(shift) {
-                *bias = (f64::from(*bias) + shift) as f32;
+            let filters = parameters.bias.len().max(1);
+            let fan_in = (parameters.weights.len() / filters).max(1);
+            let weights = parameters.weights.chunks_mut(fan_in);
+            let biases = parameters.bias.iter_mut().zip(weights);
+            for ((bias, weights), (scale, shift)) in biases.zip(scale.iter().zip(shift)) {
+                for weight in weights {
+                    *weight = (f64::from(*weight) * scale) as f32;
+                }
+                *bias = (f64::from(*bias) * scale + shift) as f32;
             }
             return Ok(layer);
         }

@@ -8,11 +8,12 @@ use super::tensor::{Elements, Tensor};
 use super::value::Value;
 
 impl<'m> Reader<'m> {
-    /// `Shape` of a map, `Gather` and `Concat` of lists of integers.
+    /// `Shape` of a map; `Gather`, `Slice` and `Concat` of lists of integers.
     pub(super) fn shape_arithmetic(&mut self, node: Node<'m>) -> Result<(), Refusal> {
         let tensor = match node.operator() {
             "Shape" => self.shape_of(node)?,
             "Gather" => self.gathered(node)?,
+            "Slice" => self.sliced(node)?,
             _ => self.concatenated(node)?,
         };
         self.define(node.output(), Value::Constant(tensor))
@@ -22,6 +23,7 @@ impl<'m> Reader<'m> {
         let dims = match self.value(node, 0)? {
             Value::Map(map) => map.dims(self.batch),
             Value::Constant(tensor) => tensor.dims.clone(),
+            Value::Padded(..) => return Err(Refusal::Padded),
         };
         let rank = dims.len() as i64;
         let bound = |name, absent| {
@@ -49,6 +51,41 @@ impl<'m> Reader<'m> {
             dims: indices.dims.clone(),
             elements: Elements::Int(gathered),
         })
+    }
+
+    /// Steps of 1 only; before operator set 10, the bounds are attributes.
+    fn sliced(&self, node: Node<'m>) -> Result<Tensor, Refusal> {
+        let list = self.weights(node, 0)?.ints()?;
+        let one = |index, name| {
+            let given = match self.constant(node, index)? {
+                Some(tensor) => Some(tensor.ints()?),
+                None => node.ints(name),
+            };
+            match given {
+                None => Ok(None),
+                Some(&[value]) => Ok(Some(value)),
+                Some(_) => Err(Refusal::Form("slices a list by more than one dimension")),
+            }
+        };
+        let (axis, step) = (one(3, "axes")?, one(4, "steps")?);
+        let (Some(start), Some(end), None | Some(-1 | 0), None | Some(1)) =
+            (one(1, "starts")?, one(2, "ends")?, axis, step)
+        else {
+            return Err(Refusal::Form(
+                "only a list's elements from a start to an end are read",
+            ));
+        };
+        let length = list.len() as i64;
+        let bound = |at: i64| {
+            let at = if at < 0 {
+                at.saturating_add(length)
+            } else {
+                at
+            };
+            at.clamp(0, length) as usize
+        };
+        let range = list.get(bound(start)..bound(end)).unwrap_or_default();
+        Ok(Tensor::list(range.to_vec()))
     }
 
     fn concatenated(&self, node: Node<'m>) -> Result<Tensor, Refusal> {

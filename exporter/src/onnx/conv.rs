@@ -11,7 +11,7 @@ use crate::network::Parameters;
 impl<'m> Reader<'m> {
     /// `Conv`: weights `[filters, channels of a group, kernel rows, kernel columns]`.
     pub(super) fn conv(&mut self, node: Node<'m>) -> Result<(), Refusal> {
-        let map = self.map(node, 0)?;
+        let (map, padding) = self.padded_map(node)?;
         map.nchw()?;
         let channels = usize::from(map.shape.channels);
         let tensor = self.weights(node, 1)?;
@@ -42,7 +42,7 @@ impl<'m> Reader<'m> {
                 "[filters, {channels}, kernel rows, columns]"
             )));
         }
-        let window = window(node, [kernel_h, kernel_w], map.shape)?;
+        let window = window(node, [kernel_h, kernel_w], map.shape, padding)?;
         let weights = tensor.floats()?;
         let (op, weights) = if is_depthwise {
             (Op::Depthwise { window }, weights.to_vec())

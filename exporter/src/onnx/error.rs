@@ -7,10 +7,11 @@ use super::proto::MAX_FILE_BYTES;
 use crate::network::NetworkError;
 
 /// What the importer reads, for the error that names something else.
-pub const SUPPORTED: &str = "Conv (group 1 or depthwise), BatchNormalization, Relu, Clip, MaxPool, \
-    AveragePool, GlobalMaxPool, GlobalAveragePool, ReduceMean, Add, Sub, Mul, Div, Gemm, MatMul, \
-    Flatten, Reshape, Squeeze, Unsqueeze, Transpose, Cast, Dropout, Identity, Softmax, LogSoftmax, \
-    Constant, and Shape, Gather and Concat where they compute a constant";
+pub const SUPPORTED: &str = "Conv (group 1 or depthwise), BatchNormalization, Relu, Clip, Min, \
+    Max, MaxPool, AveragePool, GlobalMaxPool, GlobalAveragePool, ReduceMax, ReduceMean, Pad before \
+    a convolution, Add, Sub, Mul, Div, Gemm, MatMul, Flatten, Reshape, Squeeze, Unsqueeze, \
+    Transpose, Cast, Dropout, Identity, Softmax, LogSoftmax, Constant, and Shape, Gather, Slice and \
+    Concat where they compute a constant";
 
 /// Why a model cannot be imported.
 #[derive(Debug, Error)]
@@ -175,6 +176,9 @@ pub enum Refusal {
     /// A map must be in channels-first order.
     #[error("reads a map that is not in the order batch, channels, rows, columns")]
     NotNchw,
+    /// A padded map must be read by a convolution.
+    #[error("reads what a Pad wrote, which only a convolution can")]
+    Padded,
     /// What the node reads or does has no counterpart.
     #[error("{0}")]
     Form(&'static str),

@@ -15,7 +15,7 @@ use super::node::Node;
 use super::normalize::Normalization;
 use super::proto::{GraphProto, MAX_FILE_BYTES, ModelProto, OperatorSetIdProto, decode};
 use super::tensor::Tensor;
-use super::value::{Form, Map, Value};
+use super::value::{Form, Map, Padding, Value};
 use crate::network::{Input, Layer, Network, Parameters};
 
 /// The oldest and the newest version of the operators that are read.
@@ -178,7 +178,9 @@ impl<'m> Reader<'m> {
             probabilities: None,
         };
         let refused = |reason: Refusal| ImportError::Interface(reason.to_string());
-        reader.bind(image.name(), map).map_err(refused)?;
+        reader
+            .bind(image.name(), map, Value::Map)
+            .map_err(refused)?;
         Ok(reader)
     }
 
@@ -199,15 +201,17 @@ impl<'m> Reader<'m> {
             "BatchNormalization" => self.batch_normalization(node),
             "Relu" => self.relu(node),
             "Clip" => self.clip(node),
+            "Min" | "Max" => self.limit(node),
             "Add" | "Sub" | "Mul" | "Div" => self.arithmetic(node),
             "MaxPool" | "AveragePool" => self.pool(node),
             "GlobalMaxPool" | "GlobalAveragePool" => self.global_pool(node),
-            "ReduceMean" => self.reduce_mean(node),
+            "ReduceMax" | "ReduceMean" => self.reduce(node),
+            "Pad" => self.pad(node),
             "Flatten" => self.flatten(node),
             "Reshape" => self.reshape(node),
             "Squeeze" | "Unsqueeze" => self.squeeze(node),
             "Transpose" => self.transpose(node),
-            "Shape" | "Gather" | "Concat" => self.shape_arithmetic(node),
+            "Shape" | "Gather" | "Slice" | "Concat" => self.shape_arithmetic(node),
             "Identity" | "Cast" => self.rename(node, self.value(node, 0)?.clone()),
             "Dropout" => self.dropout(node),
             "Softmax" | "LogSoftmax" => self.softmax(node),
@@ -246,6 +250,15 @@ impl<'m> Reader<'m> {
         match self.value(node, index)? {
             Value::Map(map) => Ok(map.clone()),
             Value::Constant(_) => Err(Refusal::NotAMap(index)),
+            Value::Padded(..) => Err(Refusal::Padded),
+        }
+    }
+
+    /// The first input, which may be padded.
+    pub(super) fn padded_map(&self, node: Node<'m>) -> Result<(Map, Padding), Refusal> {
+        match self.value(node, 0)? {
+            Value::Padded(map, padding) => Ok((map.clone(), *padding)),
+            _ => Ok((self.map(node, 0)?, Padding::default())),
         }
     }
 
@@ -272,7 +285,7 @@ impl<'m> Reader<'m> {
         }
         match self.value(node, index)? {
             Value::Constant(tensor) => Ok(Some(tensor)),
-            Value::Map(_) => Err(Refusal::NotConstant(index)),
+            Value::Map(_) | Value::Padded(..) => Err(Refusal::NotConstant(index)),
         }
     }
 
@@ -290,8 +303,13 @@ impl<'m> Reader<'m> {
         }
     }
 
-    /// Gives a map to a name, and counts who will read it.
-    fn bind(&mut self, name: &'m str, mut map: Map) -> Result<(), Refusal> {
+    /// Gives the value that `of` makes of a map to a name, and counts who will read it.
+    fn bind(
+        &mut self,
+        name: &'m str,
+        mut map: Map,
+        of: impl FnOnce(Map) -> Value,
+    ) -> Result<(), Refusal> {
         let readers = self.readers.get(name).copied().unwrap_or(0);
         if let Source::Image(affine) = &map.source
             && readers > 1
@@ -302,7 +320,7 @@ impl<'m> Reader<'m> {
         if let Source::Layer(layer) = map.source {
             self.chain.add_reads(layer, readers);
         }
-        self.define(name, Value::Map(map))
+        self.define(name, of(map))
     }
 
     /// The node's output is what a new layer computes of `map`.
@@ -333,19 +351,21 @@ impl<'m> Reader<'m> {
             source,
             ..*like
         };
-        self.bind(node.output(), map)
+        self.bind(node.output(), map, Value::Map)
     }
 
     /// The node's output is `value`, which has one reader less.
     pub(super) fn rename(&mut self, node: Node<'m>, value: Value) -> Result<(), Refusal> {
+        if let Value::Map(map) | Value::Padded(map, _) = &value
+            && let Source::Layer(layer) = map.source
+        {
+            self.chain.remove_read(layer);
+        }
+        let name = node.output();
         match value {
-            Value::Constant(_) => self.define(node.output(), value),
-            Value::Map(map) => {
-                if let Source::Layer(layer) = map.source {
-                    self.chain.remove_read(layer);
-                }
-                self.bind(node.output(), map)
-            }
+            Value::Constant(_) => self.define(name, value),
+            Value::Map(map) => self.bind(name, map, Value::Map),
+            Value::Padded(map, padding) => self.bind(name, map, |map| Value::Padded(map, padding)),
         }
     }
 

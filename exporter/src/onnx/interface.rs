@@ -60,8 +60,8 @@ fn order_of_image(graph: &GraphProto, image: &ValueInfoProto) -> Order {
             "Transpose" if node.ints("perm") == Some(&[0, 3, 1, 2]) => return Order::Hwc,
             // Converters write the transposition of one channel as a new shape.
             "Reshape" => return order_of_one_channel(image),
-            // What normalizes may come before.
-            "Cast" | "Identity" | "Add" | "Sub" | "Mul" | "Div" => name = node.output(),
+            // What normalizes or pads may come before.
+            "Cast" | "Identity" | "Add" | "Sub" | "Mul" | "Div" | "Pad" => name = node.output(),
             _ => return Order::Chw,
         }
     }

@@ -1,10 +1,11 @@
-//! What moves no value: flattening, other shapes, transposition.
+//! What computes nothing: flattening, other shapes, transposition, and zeros around a map.
 
 use super::error::Refusal;
 use super::import::Reader;
 use super::node::Node;
 use super::tensor::Tensor;
-use super::value::{Form, Map, Order, Value};
+use super::value::{Form, Map, Order, Padding, Value};
+use super::window::sizes;
 
 impl<'m> Reader<'m> {
     /// `Flatten` at the batch.
@@ -73,6 +74,43 @@ impl<'m> Reader<'m> {
         self.rename(node, Value::Map(map))
     }
 
+    /// `Pad` with zeros, for the convolution that reads it. Before operator set 11, all is attributes.
+    pub(super) fn pad(&mut self, node: Node<'m>) -> Result<(), Refusal> {
+        let map = self.map(node, 0)?;
+        match node.text("mode").as_deref() {
+            None | Some("constant") => {}
+            Some(mode) => {
+                return Err(Refusal::Attribute {
+                    name: "mode",
+                    found: mode.to_owned(),
+                    supported: "only zeros (constant) are supported",
+                });
+            }
+        }
+        let value = match self.constant(node, 2)? {
+            Some(tensor) => tensor.floats()?.first().copied(),
+            None => node.float("value"),
+        };
+        if value.is_some_and(|value| value != 0.0) {
+            return Err(Refusal::Form("pads with a number other than 0"));
+        }
+        let pads = match self.constant(node, 1)? {
+            Some(tensor) => tensor.ints()?,
+            None => node.ints("pads").unwrap_or_default(),
+        };
+        let axes = match self.constant(node, 3)? {
+            Some(tensor) => ascending(tensor.ints()?, 4),
+            None => Some((0..4).collect()),
+        };
+        let padding = axes.and_then(|axes| padding(&map, pads, &axes));
+        let padding = padding.ok_or_else(|| Refusal::Attribute {
+            name: "pads",
+            found: format!("{pads:?}"),
+            supported: "rows and columns around a map are supported, none taken away",
+        })?;
+        self.rename(node, Value::Padded(map, padding))
+    }
+
     /// `Transpose` between channels first and channels last, or of a constant matrix.
     pub(super) fn transpose(&mut self, node: Node<'m>) -> Result<(), Refusal> {
         let perm = node.ints("perm").unwrap_or_default();
@@ -86,18 +124,38 @@ impl<'m> Reader<'m> {
                 Value::Constant(tensor.transposed().ok_or_else(refused)?)
             }
             Value::Constant(_) => return Err(refused()),
-            Value::Map(map) => {
-                let order = match (map.form, map.order, perm) {
-                    (Form::Map, Order::Chw, [0, 2, 3, 1]) => Order::Hwc,
-                    (Form::Map, Order::Hwc, [0, 3, 1, 2]) => Order::Chw,
-                    _ => return Err(refused()),
-                };
-                let map = map.clone();
-                Value::Map(Map { order, ..map })
+            Value::Map(map) => Value::Map(map.permuted(perm).ok_or_else(refused)?),
+            Value::Padded(map, padding) => {
+                Value::Padded(map.permuted(perm).ok_or_else(refused)?, *padding)
             }
         };
         self.rename(node, value)
     }
+}
+
+/// The zeros of a `Pad` on either side of each of `axes` of a map: those before, then those after.
+fn padding(map: &Map, pads: &[i64], axes: &[usize]) -> Option<Padding> {
+    if map.form != Form::Map || pads.len() != 2 * axes.len() {
+        return None;
+    }
+    let mut around = [0; 8];
+    for (&axis, pads) in axes.iter().zip(pads.iter().zip(&pads[axes.len()..])) {
+        [around[axis], around[4 + axis]] = [*pads.0, *pads.1];
+    }
+    let (sides, others) = match map.order {
+        Order::Chw => ([2, 3, 6, 7], [0, 1, 4, 5]),
+        Order::Hwc => ([1, 2, 5, 6], [0, 3, 4, 7]),
+    };
+    if others.iter().any(|&side| around[side] != 0) {
+        return None;
+    }
+    let [top, left, bottom, right] = sizes(&sides.map(|side: usize| around[side]))?;
+    Some(Padding {
+        top,
+        left,
+        bottom,
+        right,
+    })
 }
 
 /// `dims` without the `axes`, which must be of extent 1.
@@ -121,6 +179,14 @@ fn unsqueezed(mut dims: Vec<usize>, axes: &[i64]) -> Option<Vec<usize>> {
         dims.insert(axis, 1);
     }
     Some(dims)
+}
+
+/// The axes of a tensor of `rank` dimensions, if they are listed in ascending order.
+fn ascending(axes: &[i64], rank: usize) -> Option<Vec<usize>> {
+    let sorted = positions(axes, rank)?;
+    let is_same =
+        |(&axis, &position): (&i64, &usize)| axis.rem_euclid(rank as i64) == position as i64;
+    axes.iter().zip(&sorted).all(is_same).then_some(sorted)
 }
 
 /// Different axes of a tensor of `rank` dimensions, ascending; negative ones count from the end.

@@ -27,6 +27,8 @@ mod normalize;
 mod pool;
 mod proto;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod value;
 mod window;
 

@@ -6,7 +6,7 @@ use super::error::Refusal;
 use super::import::Reader;
 use super::layout::positions;
 use super::node::Node;
-use super::value::{Form, Map, Order};
+use super::value::{Form, Map, Order, Padding};
 use super::window::{is_padded, sizes, window};
 
 impl<'m> Reader<'m> {
@@ -27,7 +27,7 @@ impl<'m> Reader<'m> {
                 "its second output, the indices, is not supported",
             ));
         }
-        let window = window(node, kernel, map.shape)?;
+        let window = window(node, kernel, map.shape, Padding::default())?;
         if node.operator() == "MaxPool" {
             return self.append(node, &map, Op::MaxPool { window }, None);
         }
@@ -54,8 +54,8 @@ impl<'m> Reader<'m> {
         self.append(node, &map, op, None)
     }
 
-    /// `ReduceMean` over rows and columns.
-    pub(super) fn reduce_mean(&mut self, node: Node<'m>) -> Result<(), Refusal> {
+    /// `ReduceMax`, `ReduceMean` over rows and columns.
+    pub(super) fn reduce(&mut self, node: Node<'m>) -> Result<(), Refusal> {
         let map = self.map(node, 0)?;
         let axes = match self.constant(node, 1)? {
             Some(tensor) => tensor.ints()?.to_vec(),
@@ -69,7 +69,7 @@ impl<'m> Reader<'m> {
             return Err(Refusal::Attribute {
                 name: "axes",
                 found: format!("{axes:?}"),
-                supported: "the mean over rows and columns of a map is supported",
+                supported: "rows and columns of a map are supported",
             });
         }
         let window = Window::covering(map.shape)?;
@@ -77,7 +77,11 @@ impl<'m> Reader<'m> {
             Some(0) => Form::Flat,
             _ => Form::Map,
         };
+        let op = match node.operator() {
+            "ReduceMax" => Op::MaxPool { window },
+            _ => Op::AvgPool { window },
+        };
         let map = Map { form, ..map };
-        self.append(node, &map, Op::AvgPool { window }, None)
+        self.append(node, &map, op, None)
     }
 }

@@ -11,6 +11,17 @@ use super::tensor::Tensor;
 pub(super) enum Value {
     Constant(Tensor),
     Map(Map),
+    /// A map with rows and columns of zeros around it, which a convolution takes over.
+    Padded(Map, Padding),
+}
+
+/// Rows and columns of zeros around a map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Padding {
+    pub(super) top: usize,
+    pub(super) left: usize,
+    pub(super) bottom: usize,
+    pub(super) right: usize,
 }
 
 /// Something that depends on the image.
@@ -76,6 +87,19 @@ impl Map {
         };
         Ok(Self {
             form,
+            order,
+            ..self.clone()
+        })
+    }
+
+    /// The transposed map; `None` unless `perm` moves the channels from first to last or back.
+    pub(super) fn permuted(&self, perm: &[i64]) -> Option<Self> {
+        let order = match (self.form, self.order, perm) {
+            (Form::Map, Order::Chw, [0, 2, 3, 1]) => Order::Hwc,
+            (Form::Map, Order::Hwc, [0, 3, 1, 2]) => Order::Chw,
+            _ => return None,
+        };
+        Some(Self {
             order,
             ..self.clone()
         })

@@ -4,6 +4,7 @@ use runtime_nostd::geometry::{Shape, Window};
 
 use super::error::Refusal;
 use super::node::Node;
+use super::value::Padding;
 
 /// How the number of windows is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +23,14 @@ struct Axis {
     after: usize,
 }
 
-/// The window of `node` with a `kernel` of rows and columns over a map of shape `input`.
-pub(super) fn window(node: Node<'_>, kernel: [usize; 2], input: Shape) -> Result<Window, Refusal> {
+/// The window of `node` with a `kernel` of rows and columns over a map of shape `input` that has
+/// `outer` zeros around it already.
+pub(super) fn window(
+    node: Node<'_>,
+    kernel: [usize; 2],
+    input: Shape,
+    outer: Padding,
+) -> Result<Window, Refusal> {
     let refuse = |name, found: &[i64], supported| {
         Err(Refusal::Attribute {
             name,
@@ -45,15 +52,17 @@ pub(super) fn window(node: Node<'_>, kernel: [usize; 2], input: Shape) -> Result
     let Some([top, left, bottom, right]) = sizes(pads) else {
         return refuse("pads", pads, "four numbers, none negative, are supported");
     };
-    let axis = |size: u16, kernel, stride, before, after| Axis {
-        size: size.into(),
+    let axis = |size, kernel, stride, before, after| Axis {
+        size,
         kernel,
         stride,
         before,
         after,
     };
-    let mut rows = axis(input.height, kernel[0], stride_h, top, bottom);
-    let mut columns = axis(input.width, kernel[1], stride_w, left, right);
+    let height = usize::from(input.height) + outer.top + outer.bottom;
+    let width = usize::from(input.width) + outer.left + outer.right;
+    let mut rows = axis(height, kernel[0], stride_h, top, bottom);
+    let mut columns = axis(width, kernel[1], stride_w, left, right);
     let rounding = match node.int("ceil_mode") {
         Some(1) => Rounding::Ceil,
         _ => Rounding::Floor,
@@ -91,10 +100,10 @@ pub(super) fn window(node: Node<'_>, kernel: [usize; 2], input: Shape) -> Result
         kernel_w: byte(columns.kernel)?,
         stride_h: byte(rows.stride)?,
         stride_w: byte(columns.stride)?,
-        pad_top: byte(rows.before)?,
-        pad_bottom: byte(rows.after)?,
-        pad_left: byte(columns.before)?,
-        pad_right: byte(columns.after)?,
+        pad_top: byte(rows.before + outer.top)?,
+        pad_bottom: byte(rows.after + outer.bottom)?,
+        pad_left: byte(columns.before + outer.left)?,
+        pad_right: byte(columns.after + outer.right)?,
     })
 }
 
@@ -188,7 +197,7 @@ mod tests {
         let input = Shape::new(28, 27, 1);
         let of = |text| {
             let node = node(&[("strides", &[2, 2])], Some(text), 0);
-            let window = window(Node(&node), [3, 3], input).unwrap();
+            let window = window(Node(&node), [3, 3], input, Padding::default()).unwrap();
             assert_eq!(window.output(input), Ok((14, 14)));
             pads(window)
         };
@@ -200,7 +209,7 @@ mod tests {
     fn a_count_rounded_up_pads_the_end() {
         let input = Shape::new(7, 8, 1);
         let node = node(&[("strides", &[2, 2])], None, 1);
-        let window = window(Node(&node), [2, 2], input).unwrap();
+        let window = window(Node(&node), [2, 2], input, Padding::default()).unwrap();
         assert_eq!(pads(window), [0, 0, 1, 0]);
         assert_eq!(window.output(input), Ok((4, 4)));
     }
@@ -209,7 +218,7 @@ mod tests {
     fn a_window_that_would_start_in_the_padding_at_the_end_is_none() {
         let input = Shape::new(2, 2, 1);
         let node = node(&[("strides", &[3, 3]), ("pads", &[1; 4])], None, 1);
-        let window = window(Node(&node), [2, 2], input).unwrap();
+        let window = window(Node(&node), [2, 2], input, Padding::default()).unwrap();
         assert_eq!(window.output(input), Ok((1, 1)));
     }
 
@@ -218,7 +227,7 @@ mod tests {
         let input = Shape::new(8, 8, 1);
         for (pads, expected) in [([0; 4], false), ([0, 0, 0, 1], true), ([64; 4], true)] {
             let node = node(&[("pads", &pads)], None, 0);
-            let window = window(Node(&node), [65, 65], input).unwrap();
+            let window = window(Node(&node), [65, 65], input, Padding::default()).unwrap();
             assert_eq!(is_padded(window), expected, "{pads:?}");
         }
     }
@@ -226,7 +235,8 @@ mod tests {
     #[test]
     fn dilations_are_refused() {
         let node = node(&[("dilations", &[2, 2])], None, 0);
-        let refused = window(Node(&node), [3, 3], Shape::new(8, 8, 1)).unwrap_err();
+        let refused =
+            window(Node(&node), [3, 3], Shape::new(8, 8, 1), Padding::default()).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "dilations of [2, 2]: only 1 is supported"
