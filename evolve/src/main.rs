@@ -73,13 +73,11 @@ fn start(options: RunOptions, machine: &MachineOptions) -> Result<(), Box<dyn Er
         Some(folder) => folder.clone(),
         None => free_folder(Path::new("runs"))?,
     };
-    eprintln!(
-        "evolving in {}; if this is interrupted: evolve resume {}",
-        folder.display(),
-        folder.display()
-    );
     work(&folder, machine, |session| {
-        Run::start(&folder, options.config(), session)?.finish()
+        let run = Run::start(&folder, options.config(), session)?;
+        let folder = folder.display();
+        eprintln!("evolving in {folder}; if this is interrupted: evolve resume {folder}");
+        run.finish()
     })
 }
 

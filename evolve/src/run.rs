@@ -1,7 +1,7 @@
 //! A run: Algorithm 1 from its start, or from where its journal ends, to its results.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use crate::polish::Polished;
 use crate::population::{Member, Population, Record, RecordError, Rejection};
 use crate::provenance::{Origin, RunId};
 use crate::results::{GenerationLine, Report};
-use crate::search::{Search, SearchError};
+use crate::search::{Search, SearchError, founders};
 use crate::seed::{SeedFileError, genome_of, read_seed};
 use crate::settings::{Polish, SettingOutOfRange, Settings};
 use crate::train::{Backend, TrainError};
@@ -71,6 +71,14 @@ pub enum RunError {
     /// The seed network.
     #[error(transparent)]
     Seed(#[from] SeedFileError),
+    /// The seed network, read, does not fit.
+    #[error("{}: {source}", path.display())]
+    SeedRefused {
+        /// Its file.
+        path: PathBuf,
+        /// The reason.
+        source: SearchError,
+    },
     /// The journal.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -151,7 +159,8 @@ impl<'a, B: Backend> Run<'a, B> {
     /// Starts a run in `folder`.
     ///
     /// # Errors
-    /// There is a run in the folder, or the configuration or its data cannot be used.
+    /// There is a run in the folder, or the configuration, its data or its seed network cannot be
+    /// used, of which the last three leave no folder behind.
     pub fn start(
         folder: &Path,
         config: Config,
@@ -166,6 +175,17 @@ impl<'a, B: Backend> Run<'a, B> {
             images: data.checksum,
             seed_network: seed_network.transpose()?,
         };
+        // What cannot start leaves no folder behind.
+        let config = &start.config;
+        let seeds = start.seed_network.as_slice();
+        let individuals = founders(&config.settings, &data.space, config.seed, seeds);
+        individuals.map_err(|source| match &config.seed_network {
+            Some(path) => RunError::SeedRefused {
+                path: path.clone(),
+                source,
+            },
+            None => source.into(),
+        })?;
         let folder = Folder::open(folder)?;
         let chronicle = Chronicle::start(folder.path(), &start)?;
         Ok(Self::new(folder, start, data, chronicle, session))

@@ -90,25 +90,36 @@ pub enum SearchError {
     Record(#[from] RecordError),
 }
 
+/// The individuals of the initial population, random or made of `seeds`, not evaluated. Seeds beyond
+/// the limits are cut down to them ([`within_limits`]).
+///
+/// # Errors
+/// No network fits the limits, or a seed is not one of this search space.
+pub fn founders(
+    settings: &Settings,
+    space: &SearchSpace,
+    seed: u64,
+    seeds: &[Network],
+) -> Result<Vec<Individual>, SearchError> {
+    let mut rng = stream(seed, Purpose::Initial);
+    let individual = |id| match seeds.get(id as usize % seeds.len().max(1)) {
+        None => Ok(random_individual(id, space, &settings.initial, &mut rng)?),
+        Some(network) => {
+            let learning_rate = settings.initial.learning_rate;
+            let seed = individual_of(network.clone(), id, learning_rate, space)?;
+            Ok(within_limits(seed, space, &mut rng)?)
+        }
+    };
+    (0..settings.population as u64).map(individual).collect()
+}
+
 impl<B: Backend> Search<'_, B> {
-    /// Lines 1 and 2: the initial population, random or made of `seeds`, evaluated untrained. Seeds
-    /// beyond the limits are cut down to them ([`within_limits`]).
+    /// Lines 1 and 2: the initial population ([`founders`]), evaluated untrained.
     ///
     /// # Errors
-    /// No network fits the limits, or a seed is not one of this search space.
+    /// As [`founders`], or every network is rejected.
     pub fn initial(&self, seeds: &[Network]) -> Result<Record, SearchError> {
-        let mut rng = stream(self.seed, Purpose::Initial);
-        let mut individuals = Vec::new();
-        for id in 0..self.settings.population as u64 {
-            individuals.push(match seeds.get(id as usize % seeds.len().max(1)) {
-                None => random_individual(id, self.space, &self.settings.initial, &mut rng)?,
-                Some(network) => {
-                    let learning_rate = self.settings.initial.learning_rate;
-                    let seed = individual_of(network.clone(), id, learning_rate, self.space)?;
-                    within_limits(seed, self.space, &mut rng)?
-                }
-            });
-        }
+        let individuals = founders(self.settings, self.space, self.seed, seeds)?;
         let trained = individuals.into_iter().map(|individual| Trained {
             individual,
             loss: None,

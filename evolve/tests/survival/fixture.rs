@@ -103,7 +103,7 @@ impl Bench {
     }
 }
 
-fn evolve() -> Command {
+pub(crate) fn evolve() -> Command {
     Command::new(env!("CARGO_BIN_EXE_evolve"))
 }
 
