@@ -28,6 +28,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::population::Member;
 
+/// What to do about a file that follows from the journal and is not what this program writes.
+pub const ANEW: &str = "damaged, or by an earlier version; evolve resume writes it anew";
+
 /// A line of `front.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FrontLine {
@@ -220,13 +223,19 @@ pub fn read_front(folder: &Path) -> Result<Vec<FrontLine>, FileError> {
 /// The file cannot be read, or says something else.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
     let bytes = fs::read(path).map_err(|source| at(path, source))?;
-    serde_json::from_slice(&bytes).map_err(|error| at(path, error.into()))
+    serde_json::from_slice(&bytes).map_err(|error| unlike(path, &error))
+}
+
+/// The file is not what a run writes.
+fn unlike(path: &Path, error: &serde_json::Error) -> FileError {
+    let what = format!("{error}: {ANEW}");
+    at(path, io::Error::new(io::ErrorKind::InvalidData, what))
 }
 
 fn read_json_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, FileError> {
     let text = fs::read_to_string(path).map_err(|source| at(path, source))?;
     text.lines()
-        .map(|line| serde_json::from_str(line).map_err(|error| at(path, error.into())))
+        .map(|line| serde_json::from_str(line).map_err(|error| unlike(path, &error)))
         .collect()
 }
 
@@ -248,5 +257,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let refused = read_front(folder.path()).unwrap_err().to_string();
         assert!(refused.contains("no run in this folder"), "{refused}");
+    }
+
+    #[test]
+    fn a_file_of_another_version_is_said_to_be_one() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("front.jsonl"), r#"{"id":1}"#).unwrap();
+        let refused = read_front(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("front.jsonl: missing field"), "{refused}");
+        assert!(
+            refused.contains("evolve resume writes it anew"),
+            "{refused}"
+        );
     }
 }

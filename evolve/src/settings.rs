@@ -128,9 +128,12 @@ pub struct NewLayers {
     pub max_pool_size: u8,
 }
 
+/// More individuals at a time than any memory has room for.
+const MAX_POPULATION: f64 = 65_536.0;
+
 /// A setting outside its range.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("{name} is {value}, but must be between {min} and {max}")]
+#[error("{name} is {value}, but must be {}", bounds(*min, *max))]
 pub struct SettingOutOfRange {
     /// The setting.
     pub name: &'static str,
@@ -224,7 +227,7 @@ impl Settings {
     /// The first setting out of its range.
     pub fn check(&self) -> Result<(), SettingOutOfRange> {
         let any = f64::INFINITY;
-        in_range("population", self.population as f64, 1.0, any)?;
+        in_range("population", self.population as f64, 1.0, MAX_POPULATION)?;
         in_range("size weight", self.size_weight, 0.0, f64::MAX)?;
         in_range("minimal accuracy", self.min_accuracy, 0.0, 1.0)?;
         in_range("batch size", self.batch_size as f64, 1.0, any)?;
@@ -352,6 +355,16 @@ impl NewLayers {
     }
 }
 
+fn bounds(min: f64, max: f64) -> String {
+    // In the precision in which some are given.
+    let (min, max) = (min as f32, max as f32);
+    if max.is_finite() {
+        format!("between {min} and {max}")
+    } else {
+        format!("at least {min}")
+    }
+}
+
 fn in_range(name: &'static str, value: f64, min: f64, max: f64) -> Result<(), SettingOutOfRange> {
     if (min..=max).contains(&value) {
         Ok(())
@@ -395,5 +408,23 @@ mod tests {
         let mut settings = Settings::mnist();
         settings.initial.layers = RangeInclusive::new(3, 2);
         assert_eq!(settings.check().unwrap_err().name, "most initial layers");
+
+        let refusal = |change: &dyn Fn(&mut Settings)| {
+            let mut settings = Settings::mnist();
+            change(&mut settings);
+            settings.check().unwrap_err().to_string()
+        };
+        assert_eq!(
+            refusal(&|settings| settings.population = 1 << 40),
+            "population is 1099511627776, but must be between 1 and 65536"
+        );
+        assert_eq!(
+            refusal(&|settings| settings.batch_size = 0),
+            "batch size is 0, but must be at least 1"
+        );
+        assert_eq!(
+            refusal(&|settings| settings.initial.learning_rate = 3.0),
+            "initial learning rate is 3, but must be between 0.0001 and 1"
+        );
     }
 }

@@ -31,7 +31,10 @@ pub enum FileError {
         source: io::Error,
     },
     /// Something else than a network file.
-    #[error("{}: not a network file (a blob, perhaps? networks end in .network)", path.display())]
+    #[error(
+        "{}: not a network file: their names end in .network, a blob is made of one, and `exporter \
+         import` makes one of an ONNX model", path.display()
+    )]
     NotANetwork {
         /// The file.
         path: PathBuf,
@@ -136,7 +139,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
-    let written = File::create(&partial)
+    let written = create(&partial)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&partial, path));
     if written.is_err() {
@@ -144,6 +147,17 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&partial);
     }
     written
+}
+
+/// As [`File::create`], but says which of file and folder is missing.
+fn create(path: &Path) -> io::Result<File> {
+    File::create(path).map_err(|error| match path.parent() {
+        Some(folder) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => {
+            let what = format!("there is no folder {}; create it first", folder.display());
+            io::Error::new(error.kind(), what)
+        }
+        _ => error,
+    })
 }
 
 #[cfg(test)]

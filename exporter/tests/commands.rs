@@ -14,6 +14,11 @@ const NETWORK: &str = concat!(
     "/../tests/networks/seed-24.network"
 );
 
+const MODEL: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/onnx/keras-mnist.onnx"
+);
+
 fn exporter(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_exporter"))
         .args(arguments)
@@ -141,6 +146,14 @@ fn what_cannot_be_read_is_named() {
     assert!(message.contains("not a network file"), "{message}");
     let message = refused(&["inspect", NETWORK]);
     assert!(message.contains("not an EA4CNN blob"), "{message}");
+    assert!(message.contains("`exporter export` makes one"), "{message}");
+    let message = refused(&["export", MODEL, "-o", "x.q88"]);
+    assert!(message.contains("`exporter import` makes one"), "{message}");
+    let missing = folder.path().join("none");
+    let output = missing.join("x.q88");
+    let message = refused(&["export", NETWORK, "-o", text(&output)]);
+    let expected = format!("there is no folder {}; create it", missing.display());
+    assert!(message.contains(&expected), "{message}");
 
     let mut bytes = fs::read(&blob).expect("the blob");
     bytes[100] ^= 1;
@@ -149,6 +162,27 @@ fn what_cannot_be_read_is_named() {
     fs::write(&blob, &bytes[..100]).expect("a writable folder");
     let message = refused(&["verify", text(&blob), NETWORK]);
     assert!(message.contains("network.q88: blob states"), "{message}");
+}
+
+#[test]
+fn models_that_cannot_be_imported_are_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let network = folder.path().join("x.network");
+    let empty = folder.path().join("empty.onnx");
+    fs::write(&empty, "").expect("a file");
+    let message = refused(&["import", text(&empty), "-o", text(&network)]);
+    assert!(
+        message.contains("empty.onnx: the file has no graph"),
+        "{message}"
+    );
+
+    let named = ["import", MODEL, "-o", text(&network), "--classes", "a,b"];
+    let message = refused(&named);
+    assert!(
+        message.contains("keras-mnist.onnx: the model has 10 logits, and --classes 2 names"),
+        "{message}"
+    );
+    assert!(!network.exists());
 }
 
 #[test]

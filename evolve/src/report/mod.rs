@@ -36,6 +36,7 @@ use self::numbers::{duration, percent, thousands};
 use self::page::{Section, figures, page};
 use crate::data::DataError;
 use crate::evaluate::EvaluateError;
+use crate::folder::ANEW;
 use crate::history::HistoryError;
 use crate::population::RecordError;
 
@@ -56,7 +57,7 @@ pub enum ReportError {
         folder: PathBuf,
     },
     /// `report.json` is not what a run writes.
-    #[error("{}: {source}; evolve resume writes it again", path.display())]
+    #[error("{}: {source}: {}", path.display(), ANEW)]
     Result {
         /// The file.
         path: PathBuf,

@@ -70,8 +70,15 @@ impl Import {
         let imported = import_file(&self.model, &normalization).map_err(in_file)?;
         let mut network = imported.network;
         if !self.classes.is_empty() {
+            let (names, logits) = (self.classes.len(), network.classes.len());
+            if names != logits {
+                let model = self.model.display();
+                return Err(format!(
+                    "{model}: the model has {logits} logits, and --classes {names} names: give as many"
+                )
+                .into());
+            }
             network.classes.clone_from(&self.classes);
-            network.check()?;
         }
         if imported.padding_error > 0.0 {
             eprintln!(

@@ -55,8 +55,8 @@ pub fn import_file(path: &Path, normalization: &Normalization) -> Result<Importe
 /// Anything that a network cannot express exactly ([`ImportError`]).
 pub fn import(bytes: &[u8], normalization: &Normalization) -> Result<Imported, ImportError> {
     let model = decode(bytes)?;
-    check_operator_set(&model)?;
     let graph = model.graph.as_ref().ok_or(ImportError::NoGraph)?;
+    check_operator_set(&model)?;
     let mut reader = Reader::new(graph, normalization)?;
     for node in graph.node.iter().map(Node) {
         reader.read(node).map_err(|reason| ImportError::Node {
