@@ -13,7 +13,7 @@ const TOLERANCE: f64 = 0.2;
 #[test]
 fn estimates_are_near_the_counted_cycles() {
     println!(
-        "{:<10} {:<3} {:>10} {:>10} {:>7}",
+        "{:<10} {:<4} {:>10} {:>10} {:>7}",
         "core", "", "counted", "estimated", "error"
     );
     let mut largest: f64 = 0.0;
@@ -23,7 +23,7 @@ fn estimates_are_near_the_counted_cycles() {
             let estimated = estimated(core.cycle_costs(), &workload);
             let error = estimated / counted - 1.0;
             println!(
-                "{:<10} {:<3} {counted:>10} {estimated:>10.0} {:>+6.1} %",
+                "{:<10} {:<4} {counted:>10} {estimated:>10.0} {:>+6.1} %",
                 core.name(),
                 workload.name,
                 100.0 * error
