@@ -1,19 +1,21 @@
 //! The Rust module that a firmware includes.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use runtime_nostd::Model;
-use runtime_nostd::blob::{ARITHMETIC_VERSION, FORMAT_VERSION, crc32};
+use runtime_nostd::blob::{ARITHMETIC_VERSION, CRC_START, FORMAT_VERSION, Storage, Weights, crc32};
+use runtime_nostd::geometry::Keep;
 
 use crate::network::Network;
 
-/// Lengths are types: less scratch memory, or another image, does not compile.
+/// What follows the constants. Lengths are types: less scratch memory, or another image, does not
+/// compile.
 const INFER: &str = "
 /// The logits of one image. Too small a scratch memory, or an image of another length, is an error
 /// of the compiler.
 ///
 /// # Errors
-/// None for the model in [`BLOB`].
+/// None for [`MODEL`], or the model in [`BLOB`].
 pub fn infer<'s>(
     model: &Model<'_>,
     scratch: &'s mut Scratch,
@@ -23,87 +25,120 @@ pub fn infer<'s>(
 }
 ";
 
-/// Rust source with the constants and types that fit one blob. `blob_path` is the blob's file as
+/// Rust source with the constants, types and statics of one blob. `blob_path` is the blob's file as
 /// seen from the module's.
 pub fn rust_module(network: &Network, model: &Model<'_>, blob: &[u8], blob_path: &str) -> String {
     let shape = model.input();
-    let mut source = String::new();
-    let mut line = |text: std::fmt::Arguments<'_>| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(source, "{text}");
-    };
-    line(format_args!(
-        "// Written by `exporter export`; a new export overwrites it.\n"
-    ));
-    line(format_args!("//! {}", one_line(&network.provenance)));
-    line(format_args!("//!"));
-    line(format_args!(
-        "//! Exporter {}, blob format {FORMAT_VERSION}, arithmetic {ARITHMETIC_VERSION}, {:?} products.",
-        env!("CARGO_PKG_VERSION"),
-        model.product(),
-    ));
-    line(format_args!("//!"));
-    line(format_args!(
-        "//! {} parameters, {} MACs, {} bytes of flash, {} bytes of arena. CRC-32 of the blob: {:08x}.\n",
-        model.parameter_count(),
-        model.macs(),
-        blob.len(),
-        model.arena_bytes(),
-        crc32(blob),
-    ));
-    line(format_args!(
-        "use runtime_nostd::geometry::Shape;\nuse runtime_nostd::{{InferError, Logits}};\n"
-    ));
-    line(format_args!(
-        "/// Scratch memory that inference needs, in bytes."
-    ));
-    line(format_args!(
-        "pub const ARENA_BYTES: usize = {};",
-        model.arena_bytes()
-    ));
-    line(format_args!("/// Number of layers."));
-    line(format_args!(
-        "pub const LAYERS: usize = {};",
-        model.layers().len()
-    ));
-    line(format_args!(
-        "/// Shape of the image: 8-bit pixels, rows, columns, channels."
-    ));
-    line(format_args!(
-        "pub const INPUT: Shape = Shape::new({}, {}, {});",
-        shape.height, shape.width, shape.channels
-    ));
-    line(format_args!("/// Bytes of an image."));
-    line(format_args!(
-        "pub const IMAGE_BYTES: usize = INPUT.elements();"
-    ));
-    line(format_args!("/// Number of classes."));
-    line(format_args!(
-        "pub const CLASSES: usize = {};",
-        model.classes()
-    ));
-    line(format_args!(
-        "/// Names of the classes, in the order of the logits."
-    ));
-    line(format_args!("#[rustfmt::skip]"));
-    line(format_args!(
-        "pub const CLASS_NAMES: [&str; CLASSES] = {:?};\n",
-        network.classes
-    ));
-    line(format_args!("/// A model of exactly this capacity."));
-    line(format_args!(
-        "pub type Model<'a> = runtime_nostd::Model<'a, LAYERS>;"
-    ));
-    line(format_args!("/// Scratch memory of exactly this size."));
-    line(format_args!(
-        "pub type Scratch = runtime_nostd::Scratch<ARENA_BYTES>;\n"
-    ));
-    line(format_args!("/// The network, aligned."));
-    line(format_args!(
-        "pub static BLOB: &[u8] = runtime_nostd::include_blob!({blob_path:?});"
-    ));
+    let mut source = format!(
+        "\
+// Written by `exporter export`; a new export overwrites it.
+
+//! {provenance}
+//!
+//! Exporter {version}, blob format {FORMAT_VERSION}, arithmetic {ARITHMETIC_VERSION}, {product:?} products.
+//!
+//! {parameters} parameters, {macs} MACs, {bytes} bytes of flash, {arena} bytes of arena. CRC-32 of the blob: {crc:08x}.
+
+use runtime_nostd::blob::Header;
+use runtime_nostd::geometry::Shape;
+use runtime_nostd::q8_8::Product;
+use runtime_nostd::{{InferError, Logits, embed}};
+
+/// Scratch memory that inference needs, in bytes.
+pub const ARENA_BYTES: usize = {arena};
+/// Number of layers.
+pub const LAYERS: usize = {layers};
+/// Shape of the image: 8-bit pixels, rows, columns, channels.
+pub const INPUT: Shape = Shape::new({height}, {width}, {channels});
+/// Bytes of an image.
+pub const IMAGE_BYTES: usize = INPUT.elements();
+/// Number of classes.
+pub const CLASSES: usize = {classes};
+/// Names of the classes, in the order of the logits.
+#[rustfmt::skip]
+pub const CLASS_NAMES: [&str; CLASSES] = {names:?};
+
+/// A model of exactly this capacity.
+pub type Model<'a> = runtime_nostd::Model<'a, LAYERS>;
+/// Scratch memory of exactly this size.
+pub type Scratch = runtime_nostd::Scratch<ARENA_BYTES>;
+
+/// The network, aligned.
+pub static BLOB: &[u8] = embed::bytes(&WORDS);
+static WORDS: [i32; {words}] = embed::words(include_bytes!({blob_path:?}));
+",
+        provenance = one_line(&network.provenance),
+        version = env!("CARGO_PKG_VERSION"),
+        product = model.product(),
+        parameters = model.parameter_count(),
+        macs = model.macs(),
+        bytes = blob.len(),
+        arena = model.arena_bytes(),
+        crc = crc32(blob),
+        layers = model.layers().len(),
+        height = shape.height,
+        width = shape.width,
+        channels = shape.channels,
+        classes = model.classes(),
+        names = network.classes,
+        words = blob.len() / 4,
+    );
+    write_model(&mut source, model, blob).expect("writing into memory does not fail");
     source.push_str(INFER);
     source
+}
+
+/// The model as a static, from records that the compiler need not parse.
+fn write_model(source: &mut String, model: &Model<'_>, blob: &[u8]) -> fmt::Result {
+    let layers = model.layers().iter().enumerate();
+    let cuts: Vec<usize> = layers
+        .filter(|(_, layer)| layer.keep() == Keep::Map)
+        .map(|(index, _)| index)
+        .collect();
+    write!(
+        source,
+        "
+/// The model in [`BLOB`], checked while this is compiled: it takes no code that parses, and no RAM.
+#[rustfmt::skip]
+#[allow(long_running_const_eval)]
+pub static MODEL: Model<'static> = Model::embed(
+    &WORDS,
+    {crc:#010x},
+    Header {{
+        product: Product::{product:?},
+        input: INPUT,
+        zero: &{zero:?},
+        arena_bytes: ARENA_BYTES as u32,
+        layers: LAYERS as u8,
+        cuts: &{cuts:?},
+    }},
+    {{
+        use runtime_nostd::blob::*;
+        use runtime_nostd::geometry::*;
+        [
+",
+        crc = crc32(blob.get(CRC_START..).unwrap_or(&[])),
+        product = model.product(),
+        zero = model.zero(),
+    )?;
+    for layer in model.layers() {
+        let weights = match (layer.storage(), layer.parameters()) {
+            (_, None) => Weights::None,
+            (Storage::I16, Some(parameters)) => Weights::I16 {
+                frac_bits: parameters.frac_bits(),
+            },
+            (Storage::I8, Some(parameters)) => Weights::I8 {
+                frac_bits: parameters.frac_bits(),
+            },
+        };
+        writeln!(
+            source,
+            "            LayerRecord {{ op: Op::{:?}, activation: Activation::{:?}, weights: Weights::{weights:?} }},",
+            layer.op(),
+            layer.activation(),
+        )?;
+    }
+    writeln!(source, "        ]\n    }},\n);")
 }
 
 fn one_line(text: &str) -> String {

@@ -48,17 +48,33 @@ pub const CRC_START: usize = 20;
 
 impl Prefix {
     /// Reads the numbers behind the magic. `None` if `bytes` is too short.
-    pub fn read(bytes: &[u8]) -> Option<Self> {
-        let u16_at = |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-        let u32_at = |at: usize| Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    pub const fn read(bytes: &[u8]) -> Option<Self> {
+        let Some(prefix) = bytes.first_chunk::<PREFIX_BYTES>() else {
+            return None;
+        };
+        let (words, _) = prefix.as_chunks();
+        let [
+            _,
+            _,
+            versions,
+            blob_bytes,
+            crc,
+            record_bytes,
+            parameters_offset,
+            parameters_bytes,
+        ] = *words
+        else {
+            return None;
+        };
+        let [format_low, format_high, arithmetic_low, arithmetic_high] = versions;
         Some(Self {
-            format_version: u16_at(8)?,
-            arithmetic_version: u16_at(10)?,
-            blob_bytes: u32_at(12)?,
-            crc: u32_at(16)?,
-            record_bytes: u32_at(20)?,
-            parameters_offset: u32_at(24)?,
-            parameters_bytes: u32_at(28)?,
+            format_version: u16::from_le_bytes([format_low, format_high]),
+            arithmetic_version: u16::from_le_bytes([arithmetic_low, arithmetic_high]),
+            blob_bytes: u32::from_le_bytes(blob_bytes),
+            crc: u32::from_le_bytes(crc),
+            record_bytes: u32::from_le_bytes(record_bytes),
+            parameters_offset: u32::from_le_bytes(parameters_offset),
+            parameters_bytes: u32::from_le_bytes(parameters_bytes),
         })
     }
 
@@ -78,7 +94,7 @@ impl Prefix {
 }
 
 /// CRC-32 (ISO-HDLC) without a table: a blob is checked once, and 1 KiB of flash is a network.
-pub fn crc32(bytes: &[u8]) -> u32 {
+pub const fn crc32(bytes: &[u8]) -> u32 {
     crc::Crc::<u32, crc::NoTable>::new(&crc::CRC_32_ISO_HDLC).checksum(bytes)
 }
 

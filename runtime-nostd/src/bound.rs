@@ -7,7 +7,7 @@
 use crate::blob::{GROUP, Packing, Places, Storage};
 use crate::feature::Feature;
 use crate::kernels::scalar::Filters;
-use crate::model::{Parameters, StoredFilters};
+use crate::layer::{Parameters, StoredFilters};
 use crate::q8_8::{Product, Requantize, rounded_product};
 use crate::weights8::widen;
 

@@ -5,7 +5,7 @@ use core::num::NonZeroU8;
 
 use crate::blob::Storage;
 use crate::geometry::{GeometryError, Keep, Op, Shape};
-use crate::model::Layer;
+use crate::layer::Layer;
 use crate::plan::{Image, can_cut, count_rows, expansion, find_readers, lay_out_segment, plan};
 use crate::schedule::Feed;
 

@@ -15,7 +15,7 @@
 
 use crate::arena::{Lane, Place, Span, Stream};
 use crate::geometry::{GeometryError, Keep, Op, Shape};
-use crate::model::Layer;
+use crate::layer::Layer;
 use crate::schedule::{AWAITED, COMPLETED, Cursor, Intake, NO_ROW, Progress, start};
 
 /// The most words an arena may have (256 MiB): sizes then fit 32 bits on every target.

@@ -5,7 +5,7 @@
 //! by everything behind it before the next one is made, and few rows are alive at a time.
 
 use crate::geometry::{Keep, Op, Shape, Window};
-use crate::model::Layer;
+use crate::layer::Layer;
 
 /// How far a layer is: the row that it [awaits](AWAITED), and how many it has [completed](COMPLETED).
 pub(crate) type Progress = [u16; 2];

@@ -29,6 +29,11 @@ impl<'a> Sections<'a> {
         Some(Self(bytes))
     }
 
+    /// Those that have been checked before.
+    pub(crate) const fn checked(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     /// The first section of a tag.
     fn find(self, wanted: [u8; 4]) -> Option<&'a [u8]> {
         let mut rest = self.0;

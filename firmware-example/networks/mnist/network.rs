@@ -6,8 +6,10 @@
 //!
 //! 9344 parameters, 257850 MACs, 19844 bytes of flash, 2204 bytes of arena. CRC-32 of the blob: aab0e61c.
 
+use runtime_nostd::blob::Header;
 use runtime_nostd::geometry::Shape;
-use runtime_nostd::{InferError, Logits};
+use runtime_nostd::q8_8::Product;
+use runtime_nostd::{InferError, Logits, embed};
 
 /// Scratch memory that inference needs, in bytes.
 pub const ARENA_BYTES: usize = 2204;
@@ -29,13 +31,43 @@ pub type Model<'a> = runtime_nostd::Model<'a, LAYERS>;
 pub type Scratch = runtime_nostd::Scratch<ARENA_BYTES>;
 
 /// The network, aligned.
-pub static BLOB: &[u8] = runtime_nostd::include_blob!("network.q88");
+pub static BLOB: &[u8] = embed::bytes(&WORDS);
+static WORDS: [i32; 4961] = embed::words(include_bytes!("network.q88"));
+
+/// The model in [`BLOB`], checked while this is compiled: it takes no code that parses, and no RAM.
+#[rustfmt::skip]
+#[allow(long_running_const_eval)]
+pub static MODEL: Model<'static> = Model::embed(
+    &WORDS,
+    0x303fa972,
+    Header {
+        product: Product::Exact,
+        input: INPUT,
+        zero: &[0],
+        arena_bytes: ARENA_BYTES as u32,
+        layers: LAYERS as u8,
+        cuts: &[],
+    },
+    {
+        use runtime_nostd::blob::*;
+        use runtime_nostd::geometry::*;
+        [
+            LayerRecord { op: Op::AvgPool { window: Window { kernel_h: 2, kernel_w: 2, stride_h: 2, stride_w: 2, pad_top: 0, pad_bottom: 0, pad_left: 0, pad_right: 0 } }, activation: Activation::Linear, weights: Weights::None },
+            LayerRecord { op: Op::Conv { window: Window { kernel_h: 7, kernel_w: 7, stride_h: 1, stride_w: 1, pad_top: 1, pad_bottom: 1, pad_left: 1, pad_right: 1 }, out_channels: 9 }, activation: Activation::Relu, weights: Weights::I16 { frac_bits: 8 } },
+            LayerRecord { op: Op::Conv { window: Window { kernel_h: 5, kernel_w: 5, stride_h: 1, stride_w: 1, pad_top: 2, pad_bottom: 2, pad_left: 2, pad_right: 2 }, out_channels: 9 }, activation: Activation::Relu, weights: Weights::I16 { frac_bits: 8 } },
+            LayerRecord { op: Op::Conv { window: Window { kernel_h: 1, kernel_w: 1, stride_h: 1, stride_w: 1, pad_top: 0, pad_bottom: 0, pad_left: 0, pad_right: 0 }, out_channels: 5 }, activation: Activation::Relu, weights: Weights::I16 { frac_bits: 8 } },
+            LayerRecord { op: Op::AvgPool { window: Window { kernel_h: 2, kernel_w: 2, stride_h: 2, stride_w: 2, pad_top: 0, pad_bottom: 0, pad_left: 0, pad_right: 0 } }, activation: Activation::Linear, weights: Weights::None },
+            LayerRecord { op: Op::Dense { outputs: 50 }, activation: Activation::Relu, weights: Weights::I16 { frac_bits: 8 } },
+            LayerRecord { op: Op::Dense { outputs: 10 }, activation: Activation::Linear, weights: Weights::I16 { frac_bits: 8 } },
+        ]
+    },
+);
 
 /// The logits of one image. Too small a scratch memory, or an image of another length, is an error
 /// of the compiler.
 ///
 /// # Errors
-/// None for the model in [`BLOB`].
+/// None for [`MODEL`], or the model in [`BLOB`].
 pub fn infer<'s>(
     model: &Model<'_>,
     scratch: &'s mut Scratch,

@@ -21,7 +21,7 @@ pub(crate) fn run(
     scratch: &mut network::Scratch,
     out: &mut impl fmt::Write,
 ) -> Result<(), Failure<'static>> {
-    let model = network::Model::parse(network::BLOB).map_err(Failure::Network)?;
+    let model = &network::MODEL;
     writeln!(
         out,
         "{} image, {} layers, {} MACs, {} bytes of flash, {} bytes of scratch memory",
@@ -63,7 +63,7 @@ pub(crate) fn run(
         }
         print_scores(logits, out)?;
     }
-    print_layers(&model, scratch, out)
+    print_layers(model, scratch, out)
 }
 
 fn print_layers(

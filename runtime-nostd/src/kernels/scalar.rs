@@ -128,9 +128,6 @@ impl ConvRow<'_> {
     fn group(&self, bias: &[i32], weights: &[i16], column: usize, out: &mut [i16]) {
         let mut sums = [0; GROUP];
         let sums = sums.get_mut(..bias.len()).unwrap_or(&mut []);
-        for (sum, &bias) in sums.iter_mut().zip(bias) {
-            *sum = bias;
-        }
         let row_weights = self.filters.packing.stored_row() * bias.len();
         let weight_rows = weights.chunks_exact(row_weights.max(1));
         let weight_rows = weight_rows.skip(self.skipped_kernel_rows);
@@ -138,8 +135,8 @@ impl ConvRow<'_> {
             let window = row.get(column * self.step..).unwrap_or(&[]);
             accumulate(self.filters.product, sums, window, weights);
         }
-        for (stored, &mut sum) in out.iter_mut().zip(sums) {
-            *stored = self.store.store(sum);
+        for ((stored, sum), bias) in out.iter_mut().zip(sums).zip(bias) {
+            *stored = self.store.store(bias.wrapping_add(*sum));
         }
     }
 }
@@ -149,34 +146,37 @@ impl ConvRow<'_> {
     #[inline(never)]
     pub(crate) fn run_depthwise(self, out: &mut [i16]) {
         for (group, (bias, weights)) in self.filters.groups().enumerate() {
-            match *bias {
-                [b0, b1, b2, b3] => self.depthwise_group([b0, b1, b2, b3], weights, group, out),
-                [b0, b1, b2] => self.depthwise_group([b0, b1, b2], weights, group, out),
-                [b0, b1] => self.depthwise_group([b0, b1], weights, group, out),
-                [b0] => self.depthwise_group([b0], weights, group, out),
-                _ => {}
+            let first = group * GROUP;
+            if let Ok(&bias) = <&[i32; GROUP]>::try_from(bias) {
+                self.depthwise(bias, weights, GROUP, first, out);
+                continue;
+            }
+            for (member, &one) in bias.iter().enumerate() {
+                let weights = weights.get(member..).unwrap_or(&[]);
+                self.depthwise([one], weights, bias.len(), first + member, out);
             }
         }
     }
 
-    /// All columns of one group of `N` channels.
-    fn depthwise_group<const N: usize>(
+    /// All columns of `N` channels from `first` on, whose weights start with `weights`, in a group of
+    /// `members`.
+    fn depthwise<const N: usize>(
         self,
         bias: [i32; N],
         weights: &[i16],
-        group: usize,
+        members: usize,
+        first: usize,
         out: &mut [i16],
     ) {
-        let row_weights = self.filters.packing.stored_row() * N;
+        let row_weights = self.filters.packing.stored_row() * members;
         let weights = weights.get(self.skipped_kernel_rows * row_weights..);
         let channels = self.filters.packing.filters.max(1);
-        let first = group * GROUP;
         for (column, pixel) in out.chunks_exact_mut(channels).enumerate() {
             let mut sums = bias;
-            let weight_rows = weights.unwrap_or(&[]).chunks_exact(row_weights.max(1));
+            let weight_rows = weights.unwrap_or(&[]).chunks(row_weights.max(1));
             for (row, weights) in self.rows.iter().zip(weight_rows) {
                 let window = row.get(column * self.step + first..).unwrap_or(&[]);
-                let taps = window.chunks(channels).zip(weights.as_chunks::<N>().0);
+                let taps = window.chunks(channels).zip(weights.chunks(members.max(1)));
                 for (pixel, weights) in taps {
                     for ((sum, &x), &w) in sums.iter_mut().zip(pixel).zip(weights) {
                         *sum = sum.wrapping_add(product(self.filters.product, x, w));

@@ -4,7 +4,7 @@ use crate::arena::Stream;
 use crate::geometry::Op;
 use crate::kernels::Kernels;
 use crate::kernels::scalar::{ConvRow, Filters};
-use crate::model::Layer;
+use crate::layer::Layer;
 use crate::ops::is_compiled;
 use crate::q8_8::Requantize;
 use crate::schedule::RowSpan;
