@@ -8,13 +8,17 @@ use crate::blob::GROUP;
 /// Computes a row of a convolution into `out`, `[columns, spacing]` from the first of the filters on.
 #[inline(never)]
 pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
-    for (index, (bias, weights)) in groups(row.filters).enumerate() {
-        match *bias {
-            [b0, b1, b2, b3] => group(row, index, [b0, b1, b2, b3], weights, out),
-            [b0, b1, b2] => group(row, index, [b0, b1, b2], weights, out),
-            [b0, b1] => group(row, index, [b0, b1], weights, out),
-            [b0] => group(row, index, [b0], weights, out),
-            _ => {}
+    for (group, (bias, weights)) in groups(row.filters).enumerate() {
+        let out = out.get_mut(group * GROUP..).unwrap_or(&mut []);
+        if let Ok(&bias) = <&[i32; GROUP]>::try_from(bias) {
+            columns(row, bias, weights, GROUP, out, add_four);
+            continue;
+        }
+        for (member, &one) in bias.iter().enumerate() {
+            let out = out.get_mut(member..).unwrap_or(&mut []);
+            columns(row, [one], weights, bias.len(), out, |sums, row, weights| {
+                add_one(sums, row, weights, member, bias.len());
+            });
         }
     }
 }
@@ -23,14 +27,16 @@ pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
 pub(crate) fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
     let pairs = filters.packing.stored_row() / 2;
     for (sums, (_, weights)) in sums.chunks_mut(GROUP).zip(groups(filters)) {
-        let row_words = pairs * sums.len();
+        let members = sums.len();
+        let row_words = pairs * members;
         let weights = weights.get(y * row_words..).unwrap_or(&[]);
         let weights = weights.get(..row_words).unwrap_or(&[]);
-        match sums {
-            [_, _, _, _] => dense::<4>(sums, row, weights),
-            [_, _, _] => dense::<3>(sums, row, weights),
-            [_, _] => dense::<2>(sums, row, weights),
-            _ => dense::<1>(sums, row, weights),
+        if let Ok(sums) = sums.try_into() {
+            add_four(sums, row, weights);
+            continue;
+        }
+        for (member, sum) in sums.iter_mut().enumerate() {
+            add_one(core::array::from_mut(sum), row, weights, member, members);
         }
     }
 }
@@ -44,18 +50,19 @@ fn groups<'a>(filters: &Filters<'a>) -> impl Iterator<Item = (&'a [i32], &'a [i3
     filters.bias.chunks(GROUP).zip(groups)
 }
 
-/// All columns of group `index`, of `N` filters.
-fn group<const N: usize>(
+/// All columns of `N` filters of a group of `members` into `out`, from their first output on. `add` adds a
+/// row of pairs to the sums, with the weights of the group.
+fn columns<const N: usize>(
     row: &ConvRow<'_>,
-    index: usize,
     bias: [i32; N],
     weights: &[i32],
+    members: usize,
     out: &mut [i16],
+    add: impl Fn(&mut [i32; N], &[i16], &[i32]),
 ) {
-    let row_words = row.filters.packing.stored_row() / 2 * N;
+    let row_words = row.filters.packing.stored_row() / 2 * members;
     let skipped_words = row.skipped_kernel_rows * row_words;
     let weights = weights.get(skipped_words..).unwrap_or(&[]);
-    let out = out.get_mut(index * GROUP..).unwrap_or(&mut []);
     for (column, stored) in out.chunks_mut(row.spacing.max(1)).enumerate() {
         let mut sums = bias;
         let mut weights = weights;
@@ -65,7 +72,7 @@ fn group<const N: usize>(
             };
             weights = rest;
             let window = elements.get(column * row.step..).unwrap_or(&[]);
-            accumulate(&mut sums, window, weight_row);
+            add(&mut sums, window, weight_row);
         }
         for (stored, sum) in stored.iter_mut().zip(sums) {
             *stored = row.store.store(sum);
@@ -73,21 +80,29 @@ fn group<const N: usize>(
     }
 }
 
-fn dense<const N: usize>(sums: &mut [i32], row: &[i16], weights: &[i32]) {
-    if let Some(sums) = sums.first_chunk_mut::<N>() {
-        accumulate(sums, row, weights);
+/// Adds a row of pairs to the sums of a whole group.
+#[inline(always)]
+fn add_four(sums: &mut [i32; GROUP], row: &[i16], weights: &[i32]) {
+    let pairs = row.as_chunks().0;
+    for (&pair, weights) in pairs.iter().zip(weights.as_chunks::<GROUP>().0) {
+        for (sum, &weights) in sums.iter_mut().zip(weights) {
+            *sum = sum.wrapping_add(products(pair, weights));
+        }
     }
 }
 
-/// Adds a row of pairs to the sums of `N` filters.
-#[inline(always)]
-fn accumulate<const N: usize>(sums: &mut [i32; N], row: &[i16], weights: &[i32]) {
-    let pairs = row.as_chunks::<2>().0;
-    for (&[x0, x1], weights) in pairs.iter().zip(weights.as_chunks::<N>().0) {
-        for (sum, &pair) in sums.iter_mut().zip(weights) {
-            let (w0, w1) = (i32::from(pair as i16), pair >> 16);
-            let products = (i32::from(x0) * w0).wrapping_add(i32::from(x1) * w1);
-            *sum = sum.wrapping_add(products);
-        }
+/// Adds a row of pairs to the sum of one `member` of a group of `members`.
+#[inline(never)]
+fn add_one([sum]: &mut [i32; 1], row: &[i16], weights: &[i32], member: usize, members: usize) {
+    let pairs = row.as_chunks().0;
+    let weights = weights.iter().skip(member).step_by(members.max(1));
+    for (&pair, &weights) in pairs.iter().zip(weights) {
+        *sum = sum.wrapping_add(products(pair, weights));
     }
+}
+
+#[inline(always)]
+fn products([x0, x1]: [i16; 2], weights: i32) -> i32 {
+    let (w0, w1) = (i32::from(weights as i16), weights >> 16);
+    (i32::from(x0) * w0).wrapping_add(i32::from(x1) * w1)
 }
