@@ -220,6 +220,8 @@ impl Cursor {
     }
 
     /// The next step, which counts as done; `None` if another row of the image is needed.
+    // Inlined, it is faster, and takes stack while a step is computed.
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     pub(crate) const fn next(
         &mut self,
         layers: &[Layer<'_>],

@@ -102,7 +102,7 @@ impl<const LAYERS: usize> Session<'_, '_, '_, LAYERS> {
     /// As [`Session::push_row`].
     // In the frame of a caller that holds a model, its variables would lie out of reach of short
     // loads; a frame of its own takes more stack.
-    #[cfg_attr(feature = "unrolled", inline(never))]
+    #[cfg_attr(feature = "fast", inline(never))]
     pub fn push_row_with(
         &mut self,
         pixels: &[u8],

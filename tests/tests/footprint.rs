@@ -20,7 +20,7 @@ const CORTEX_M4: &str = "thumbv7em-none-eabihf";
 const FLASH: [(&str, &str, usize); 6] = [
     (CORTEX_M4, "", 19_700),
     (CORTEX_M4, "all-operations", 23_700),
-    (CORTEX_M4, "all-operations,unrolled,weights-8", 36_300),
+    (CORTEX_M4, "all-operations,fast,weights-8", 36_300),
     (CORTEX_M0, "", 16_200),
     (CORTEX_M0, "all-operations", 20_600),
     (CORTEX_M0, "all-operations,weights-8", 24_900),
@@ -29,7 +29,7 @@ const FLASH: [(&str, &str, usize); 6] = [
 /// With the features of `tests/footprint`: bytes of stack that `classify` may take.
 const STACK: [(&str, &str, usize); 4] = [
     (CORTEX_M4, "all-operations", 640),
-    (CORTEX_M4, "all-operations,unrolled,weights-8", 1_056),
+    (CORTEX_M4, "all-operations,fast,weights-8", 1_056),
     (CORTEX_M0, "all-operations", 688),
     (CORTEX_M0, "all-operations,weights-8", 1_024),
 ];
@@ -59,7 +59,7 @@ fn no_panic_can_be_reached_at_full_speed() -> Result<(), Box<dyn Error>> {
         build(
             "code",
             target,
-            "all-operations,rounded,unrolled,weights-8",
+            "all-operations,rounded,fast,weights-8",
             &speed,
         )?;
     }

@@ -146,7 +146,7 @@ impl Kernels<1> for OneImage {
         }
     }
 
-    #[cfg(dsp)]
+    #[cfg(all(dsp, feature = "fast"))]
     fn max_row(self, columns: Columns, row: &[[i16; 1]], seen: Seen, out: &mut [[i16; 1]]) {
         armv7m::max_row(columns, row, seen, out);
     }

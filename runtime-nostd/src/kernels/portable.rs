@@ -16,9 +16,16 @@ pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
         }
         for (member, &one) in bias.iter().enumerate() {
             let out = out.get_mut(member..).unwrap_or(&mut []);
-            columns(row, [one], weights, bias.len(), out, |sums, row, weights| {
-                add_one(sums, row, weights, member, bias.len());
-            });
+            columns(
+                row,
+                [one],
+                weights,
+                bias.len(),
+                out,
+                |sums, row, weights| {
+                    add_one(sums, row, weights, member, bias.len());
+                },
+            );
         }
     }
 }

@@ -144,7 +144,7 @@ impl ConvRow<'_> {
 impl ConvRow<'_> {
     /// Computes the row of a depthwise convolution into `out`, `[columns, channels]`.
     #[inline(never)]
-    pub(crate) fn run_depthwise(self, out: &mut [i16]) {
+    pub(crate) fn run_depthwise(&self, out: &mut [i16]) {
         for (group, (bias, weights)) in self.filters.groups().enumerate() {
             let first = group * GROUP;
             if let Ok(&bias) = <&[i32; GROUP]>::try_from(bias) {
@@ -161,7 +161,7 @@ impl ConvRow<'_> {
     /// All columns of `N` channels from `first` on, whose weights start with `weights`, in a group of
     /// `members`.
     fn depthwise<const N: usize>(
-        self,
+        &self,
         bias: [i32; N],
         weights: &[i16],
         members: usize,

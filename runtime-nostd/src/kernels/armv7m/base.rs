@@ -1,31 +1,37 @@
 //! The multiplications of Armv7-M itself: `MLA` adds one product.
 
 use super::conv::ConvKernel;
-use crate::blob::GROUP;
 
-/// By the number of filters in a group, from 1 on.
-pub(super) static CONV_KERNELS: [ConvKernel; GROUP] = [
-    ConvKernel {
-        run: conv1,
-        unrolled: 4,
-        pair_code: 40,
-    },
-    ConvKernel {
-        run: conv2,
-        unrolled: 4,
-        pair_code: 64,
-    },
-    ConvKernel {
-        run: conv3,
-        unrolled: 4,
-        pair_code: 88,
-    },
-    ConvKernel {
-        run: conv4,
-        unrolled: 6,
-        pair_code: 120,
-    },
-];
+/// Pairs whose code stands one after the other in the kernel for whole groups.
+const UNROLLED: usize = 6;
+
+/// The kernel for some filters of a group.
+pub(super) const fn conv_kernel(filters: usize) -> ConvKernel {
+    match filters {
+        1 => ConvKernel {
+            run: conv1,
+            unrolled: 4,
+            pair_code: 42,
+        },
+        #[cfg(feature = "fast")]
+        2 => ConvKernel {
+            run: conv2,
+            unrolled: 4,
+            pair_code: 64,
+        },
+        #[cfg(feature = "fast")]
+        3 => ConvKernel {
+            run: conv3,
+            unrolled: 4,
+            pair_code: 88,
+        },
+        _ => ConvKernel {
+            run: conv4,
+            unrolled: UNROLLED,
+            pair_code: 120,
+        },
+    }
+}
 
 conv_kernel! {
     conv1, sums: "r0, r1", unrolled: 4,
@@ -38,12 +44,13 @@ conv_kernel! {
     pair: [
         "ldrsh r11, [r9, r6]",
         "ldrsh r10, [r9], #2",
-        "ldrsh r12, [r8], #4",
+        "ldrsh r12, [r8]",
         "mla r0, r10, r12, r0",
         "mla r1, r11, r12, r1",
         "ldrsh r11, [r9, r6]",
         "ldrsh r10, [r9], #2",
-        "ldrsh r12, [r8, #-2]",
+        "ldrsh r12, [r8, #2]",
+        "add r8, r7",
         "mla r0, r10, r12, r0",
         "mla r1, r11, r12, r1"
     ],
@@ -53,6 +60,7 @@ conv_kernel! {
     ],
 }
 
+#[cfg(feature = "fast")]
 conv_kernel! {
     conv2, sums: "r0, r1, r2, r3", unrolled: 4,
     bias: [
@@ -89,6 +97,7 @@ conv_kernel! {
     ],
 }
 
+#[cfg(feature = "fast")]
 conv_kernel! {
     conv3, sums: "r0, r1, r2, r3, r4, r5", unrolled: 4,
     bias: [
@@ -136,7 +145,7 @@ conv_kernel! {
 }
 
 conv_kernel! {
-    conv4, sums: "r0, r1, r2, r3, r4, r5, r6, r7", unrolled: 6,
+    conv4, sums: "r0, r1, r2, r3, r4, r5, r6, r7", unrolled: UNROLLED,
     bias: [
         "ldm r10, {{r0-r3}}",
         "mov r7, r3",
@@ -194,18 +203,20 @@ conv_kernel! {
 }
 
 dense_kernel! {
-    dense1, load: "ldr r4, [r3]", store: "str r4, [r3]",
+    dense1, load: ["ldr r4, [r3]", "ldr r11, [sp, #40]"], store: "str r4, [r3]",
     two_pairs: [
         "ldrsh r3, [r1, #2]",
         "ldrsh r8, [r1], #4",
         "ldrsh r9, [r0, #2]",
-        "ldrsh r10, [r0], #4",
+        "ldrsh r10, [r0]",
+        "add r0, r11",
         "mla r4, r3, r9, r4",
         "mla r4, r8, r10, r4",
         "ldrsh r3, [r1, #2]",
         "ldrsh r8, [r1], #4",
         "ldrsh r9, [r0, #2]",
-        "ldrsh r10, [r0], #4",
+        "ldrsh r10, [r0]",
+        "add r0, r11",
         "mla r4, r3, r9, r4",
         "mla r4, r8, r10, r4"
     ],
@@ -213,14 +224,16 @@ dense_kernel! {
         "ldrsh r3, [r1, #2]",
         "ldrsh r8, [r1], #4",
         "ldrsh r9, [r0, #2]",
-        "ldrsh r10, [r0], #4",
+        "ldrsh r10, [r0]",
+        "add r0, r11",
         "mla r4, r3, r9, r4",
         "mla r4, r8, r10, r4"
     ],
 }
 
+#[cfg(feature = "fast")]
 dense_kernel! {
-    dense2, load: "ldm r3, {{r4, r5}}", store: "stm r3, {{r4, r5}}",
+    dense2, load: ["ldm r3, {{r4, r5}}"], store: "stm r3, {{r4, r5}}",
     two_pairs: [
         "ldrsh r3, [r1, #2]",
         "ldrsh r8, [r1], #4",
@@ -257,8 +270,9 @@ dense_kernel! {
     ],
 }
 
+#[cfg(feature = "fast")]
 dense_kernel! {
-    dense3, load: "ldm r3, {{r4-r6}}", store: "stm r3, {{r4-r6}}",
+    dense3, load: ["ldm r3, {{r4-r6}}"], store: "stm r3, {{r4-r6}}",
     two_pairs: [
         "ldrsh r3, [r1, #2]",
         "ldrsh r8, [r1], #4",
@@ -308,7 +322,7 @@ dense_kernel! {
 }
 
 dense_kernel! {
-    dense4, load: "ldm r3, {{r4-r7}}", store: "stm r3, {{r4-r7}}",
+    dense4, load: ["ldm r3, {{r4-r7}}"], store: "stm r3, {{r4-r7}}",
     two_pairs: [
         "ldrsh r3, [r1, #2]",
         "ldrsh r8, [r1], #4",

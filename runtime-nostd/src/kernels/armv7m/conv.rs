@@ -2,13 +2,13 @@
 
 use core::mem::{MaybeUninit, offset_of};
 
-use super::isa::CONV_KERNELS;
+use super::isa::conv_kernel;
 use crate::blob::GROUP;
 use crate::kernels::scalar::ConvRow;
 use crate::q8_8::Requantize;
 
 /// Kernel rows that a [`Frame`] has room for; higher kernels are left to the scalar kernel.
-pub(super) const MAX_KERNEL_ROWS: usize = 16;
+pub(super) const MAX_KERNEL_ROWS: usize = 8;
 
 /// A kernel for groups of some number of filters.
 pub(super) struct ConvKernel {
@@ -25,7 +25,8 @@ pub(super) struct ConvKernel {
 /// kernel row: how far the input pointer moves, and which code comes next.
 #[repr(C)]
 pub(super) struct Frame {
-    /// Initial sums, the kernel's: the bias of each filter of the group, once for each column.
+    /// Initial sums, the kernel's: the bias of each filter of the group, once for each column. The last one
+    /// is the distance of weights in bytes, which a kernel for one filter finds in r7.
     sums: [i32; 8],
     /// Weights of the group.
     weights: *const i16,
@@ -99,7 +100,7 @@ impl Store {
 /// # Safety
 /// `row` and `out` must be as [`super::conv_fits`] checks.
 // Beside other kernels, its frame would lie on the stack while they run.
-#[cfg_attr(all(dsp, feature = "unrolled"), inline(never))]
+#[cfg_attr(all(dsp, feature = "fast"), inline(never))]
 pub(super) unsafe fn run(row: &ConvRow<'_>, first: usize, out: &mut [i16]) {
     let (packing, columns) = (row.filters.packing, row.columns);
     let pairs = packing.stored_row() / 2;
@@ -130,30 +131,27 @@ pub(super) unsafe fn run(row: &ConvRow<'_>, first: usize, out: &mut [i16]) {
     let paired = columns & !1;
     let mut filter = first;
     while filter < packing.filters {
-        let left = packing.filters - filter;
-        let (members, groups) = if left < GROUP {
-            (left, 1)
-        } else {
-            (GROUP, left / GROUP)
+        let group = filter / GROUP * GROUP;
+        let members = GROUP.min(packing.filters - group);
+        let (together, groups) = match packing.filters - filter {
+            left @ GROUP.. => (GROUP, left / GROUP),
+            left if cfg!(feature = "fast") => (left, 1),
+            _ => (1, 1),
         };
-        let [one, two, three, four] = &CONV_KERNELS;
-        let kernel = match members {
-            1 => one,
-            2 => two,
-            3 => three,
-            _ => four,
-        };
-        frame.plan_passes(kernel, pairs);
-        let rows_before = filter * packing.rows + row.skipped_kernel_rows * members;
+        let kernel = conv_kernel(together);
+        frame.plan_passes(&kernel, pairs);
+        // Where a kernel has only one filter, its weights are as far apart as those of the group.
+        frame.sums[7] = (members * 4) as i32;
+        let rows_before = group * packing.rows + row.skipped_kernel_rows * members;
         let weights = row.filters.weights.as_ptr();
-        frame.weights = weights.wrapping_add(rows_before * pairs * 2);
+        frame.weights = weights.wrapping_add((rows_before * pairs + filter - group) * 2);
         frame.bias = row.filters.bias.as_ptr().wrapping_add(filter);
         frame.groups = groups;
         frame.group_out = out.as_mut_ptr().wrapping_add(filter);
         frame.group_end = frame.group_out.wrapping_add(paired * row.spacing);
         // SAFETY: the caller vouches for the lengths.
         unsafe { (kernel.run)(&mut frame) };
-        filter += members * groups;
+        filter += together * groups;
     }
 }
 
@@ -232,10 +230,10 @@ impl Offset {
 /// pair of elements (its code is always as long), `store` writes the saturated sums to r10 and lr.
 macro_rules! conv_kernel {
     (
-        $name:ident, sums: $sums:literal, unrolled: $unrolled:literal,
+        $name:ident, sums: $sums:literal, unrolled: $unrolled:expr,
         bias: [$($bias:literal),*],
         start: [$($start:literal),*],
-        pair: [$($pair:literal),*],
+        pair: [$($pair:expr),*],
         store: [$($store:literal),*],
     ) => {
         #[unsafe(naked)]
@@ -303,7 +301,7 @@ macro_rules! conv_kernel {
                 "str r10, [sp, #20]",
                 ".p2align 2",
                 "20:",
-                concat!(".rept ", $unrolled),
+                ".rept {unrolled}",
                 $($pair,)*
                 ".endr",
                 "bcs 19b",
@@ -387,6 +385,7 @@ macro_rules! conv_kernel {
                 "ssatne \\sum, #16, \\sum",
                 ".endr",
                 "b 41b",
+                unrolled = const $unrolled,
                 weights = const super::conv::Offset::WEIGHTS,
                 input = const super::conv::Offset::INPUT,
                 column_bytes = const super::conv::Offset::COLUMN_BYTES,

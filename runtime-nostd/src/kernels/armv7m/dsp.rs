@@ -1,31 +1,51 @@
 //! The multiplications with the DSP extension: `SMLAD` adds two products at once.
 
 use super::conv::ConvKernel;
-use crate::blob::GROUP;
 
-/// By the number of filters in a group, from 1 on.
-pub(super) static CONV_KERNELS: [ConvKernel; GROUP] = [
-    ConvKernel {
-        run: conv1,
-        unrolled: 4,
-        pair_code: 20,
-    },
-    ConvKernel {
-        run: conv2,
-        unrolled: 4,
-        pair_code: 32,
-    },
-    ConvKernel {
-        run: conv3,
-        unrolled: 4,
-        pair_code: 44,
-    },
-    ConvKernel {
-        run: conv4,
-        unrolled: 24,
-        pair_code: 60,
-    },
-];
+/// Pairs whose code stands one after the other in the kernel for whole groups.
+const UNROLLED: usize = if cfg!(feature = "fast") { 24 } else { 6 };
+
+/// The kernel for some filters of a group.
+pub(super) const fn conv_kernel(filters: usize) -> ConvKernel {
+    match filters {
+        1 => ConvKernel {
+            run: conv1,
+            unrolled: 4,
+            pair_code: if cfg!(feature = "fast") { 20 } else { 22 },
+        },
+        #[cfg(feature = "fast")]
+        2 => ConvKernel {
+            run: conv2,
+            unrolled: 4,
+            pair_code: 32,
+        },
+        #[cfg(feature = "fast")]
+        3 => ConvKernel {
+            run: conv3,
+            unrolled: 4,
+            pair_code: 44,
+        },
+        _ => ConvKernel {
+            run: conv4,
+            unrolled: UNROLLED,
+            pair_code: 60,
+        },
+    }
+}
+
+/// A pair of weights, and the way to the next one: 4 bytes where other kernels take two or three filters.
+#[cfg(feature = "fast")]
+macro_rules! weights_of_one {
+    () => {
+        "ldr r12, [r8], #4"
+    };
+}
+#[cfg(not(feature = "fast"))]
+macro_rules! weights_of_one {
+    () => {
+        "ldr r12, [r8]\nadd r8, r7"
+    };
+}
 
 conv_kernel! {
     conv1, sums: "r0, r1", unrolled: 4,
@@ -38,7 +58,7 @@ conv_kernel! {
     pair: [
         "ldr r11, [r9, r6]",
         "ldr r10, [r9], #4",
-        "ldr r12, [r8], #4",
+        weights_of_one!(),
         "smlad r0, r10, r12, r0",
         "smlad r1, r11, r12, r1"
     ],
@@ -48,6 +68,7 @@ conv_kernel! {
     ],
 }
 
+#[cfg(feature = "fast")]
 conv_kernel! {
     conv2, sums: "r0, r1, r2, r3", unrolled: 4,
     bias: [
@@ -76,6 +97,7 @@ conv_kernel! {
     ],
 }
 
+#[cfg(feature = "fast")]
 conv_kernel! {
     conv3, sums: "r0, r1, r2, r3, r4, r5", unrolled: 4,
     bias: [
@@ -112,7 +134,7 @@ conv_kernel! {
 }
 
 conv_kernel! {
-    conv4, sums: "r0, r1, r2, r3, r4, r5, r6, r7", unrolled: 24,
+    conv4, sums: "r0, r1, r2, r3, r4, r5, r6, r7", unrolled: UNROLLED,
     bias: [
         "ldm r10, {{r0-r3}}",
         "mov r7, r3",
@@ -155,24 +177,27 @@ conv_kernel! {
 }
 
 dense_kernel! {
-    dense1, load: "ldr r4, [r3]", store: "str r4, [r3]",
+    dense1, load: ["ldr r4, [r3]", "ldr r11, [sp, #40]"], store: "str r4, [r3]",
     two_pairs: [
         "ldr r3, [r1, #4]",
         "ldr r8, [r1], #8",
-        "ldr r9, [r0, #4]",
-        "ldr r10, [r0], #8",
+        "ldr r9, [r0, r11]",
+        "ldr r10, [r0]",
+        "add r0, r0, r11, lsl #1",
         "smlad r4, r3, r9, r4",
         "smlad r4, r8, r10, r4"
     ],
     pair: [
         "ldr r8, [r1], #4",
-        "ldr r9, [r0], #4",
+        "ldr r9, [r0]",
+        "add r0, r11",
         "smlad r4, r8, r9, r4"
     ],
 }
 
+#[cfg(feature = "fast")]
 dense_kernel! {
-    dense2, load: "ldm r3, {{r4, r5}}", store: "stm r3, {{r4, r5}}",
+    dense2, load: ["ldm r3, {{r4, r5}}"], store: "stm r3, {{r4, r5}}",
     two_pairs: [
         "ldr r3, [r1, #4]",
         "ldr r8, [r1], #8",
@@ -194,8 +219,9 @@ dense_kernel! {
     ],
 }
 
+#[cfg(feature = "fast")]
 dense_kernel! {
-    dense3, load: "ldm r3, {{r4-r6}}", store: "stm r3, {{r4-r6}}",
+    dense3, load: ["ldm r3, {{r4-r6}}"], store: "stm r3, {{r4-r6}}",
     two_pairs: [
         "ldr r3, [r1, #4]",
         "ldr r8, [r1], #8",
@@ -224,7 +250,7 @@ dense_kernel! {
 }
 
 dense_kernel! {
-    dense4, load: "ldm r3, {{r4-r7}}", store: "stm r3, {{r4-r7}}",
+    dense4, load: ["ldm r3, {{r4-r7}}"], store: "stm r3, {{r4-r7}}",
     two_pairs: [
         "ldr r3, [r1, #4]",
         "ldr r8, [r1], #8",

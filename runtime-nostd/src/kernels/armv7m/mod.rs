@@ -34,14 +34,14 @@ mod isa;
 #[cfg(dsp)]
 #[path = "dsp.rs"]
 mod isa;
-#[cfg(dsp)]
+#[cfg(all(dsp, feature = "fast"))]
 mod max_pool;
 #[cfg(dsp)]
 mod narrow;
-#[cfg(all(dsp, feature = "unrolled"))]
+#[cfg(all(dsp, feature = "fast"))]
 mod unrolled;
 
-#[cfg(dsp)]
+#[cfg(all(dsp, feature = "fast"))]
 pub(crate) use max_pool::max_row;
 #[cfg(dsp)]
 pub(crate) use narrow::{add_dense, expand_group};
@@ -56,10 +56,10 @@ use crate::blob::GROUP;
 pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) -> bool {
     let fits = conv_fits(row, out.len());
     if fits {
-        #[cfg(all(dsp, feature = "unrolled"))]
+        #[cfg(all(dsp, feature = "fast"))]
         // SAFETY: `conv_fits` has compared all lengths.
         let computed = unsafe { unrolled::run(row, out) };
-        #[cfg(not(all(dsp, feature = "unrolled")))]
+        #[cfg(not(all(dsp, feature = "fast")))]
         let computed = 0;
         if computed < row.filters.packing.filters {
             // SAFETY: as above.
@@ -105,15 +105,25 @@ pub(crate) fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut
         return;
     }
     for (group, sums) in sums.chunks_mut(GROUP).enumerate() {
-        let before = (group * GROUP * packing.rows + y * sums.len()) * pairs * 2;
+        let members = sums.len();
+        let before = (group * GROUP * packing.rows + y * members) * pairs * 2;
         let weights = filters.weights.as_ptr().wrapping_add(before);
-        let run = match sums.len() {
-            4 => isa::dense4,
-            3 => isa::dense3,
-            2 => isa::dense2,
-            _ => isa::dense1,
+        let (run, together): (DenseKernel, _) = match members {
+            GROUP => (isa::dense4, GROUP),
+            #[cfg(feature = "fast")]
+            3 => (isa::dense3, 3),
+            #[cfg(feature = "fast")]
+            2 => (isa::dense2, 2),
+            _ => (isa::dense1, 1),
         };
-        // SAFETY: the lengths have been compared: `weights` has `pairs` pairs for each sum.
-        unsafe { run(weights, row.as_ptr(), pairs, sums.as_mut_ptr()) };
+        for (part, sums) in sums.chunks_mut(together).enumerate() {
+            let weights = weights.wrapping_add(part * together * 2);
+            let (input, sums) = (row.as_ptr(), sums.as_mut_ptr());
+            // SAFETY: the lengths have been compared: there are `pairs` pairs for each of `members` sums.
+            unsafe { run(weights, input, pairs, sums, members * 4) };
+        }
     }
 }
+
+/// Weights, input elements, their pairs, sums, and bytes from a filter's pair of weights to its next.
+type DenseKernel = unsafe extern "C" fn(*const i16, *const i16, usize, *mut i32, usize);

@@ -64,6 +64,17 @@ pub(crate) const CORES: [Core; 4] = [
     },
 ];
 
+impl Core {
+    /// The kernels to compare: on other cores the feature `fast` adds none.
+    pub(crate) fn kernels(&self) -> &'static [Kernels] {
+        if self.target.starts_with("thumbv7") {
+            &[Kernels::Small, Kernels::Fast]
+        } else {
+            &[Kernels::Fast]
+        }
+    }
+}
+
 /// What one inference costs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -146,6 +157,15 @@ impl Plugin {
     }
 }
 
+/// Which kernels the firmware has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kernels {
+    /// All that the core has.
+    Fast,
+    /// Those that are there without the runtime's feature `fast`.
+    Small,
+}
+
 /// The firmware, built for a core.
 pub(crate) struct Firmware {
     core: &'static Core,
@@ -156,7 +176,7 @@ pub(crate) struct Firmware {
 
 impl Firmware {
     /// Makes sure that the core's target can be built and emulated, and builds for it.
-    pub(crate) fn build(core: &'static Core) -> Result<Self, Error> {
+    pub(crate) fn build(core: &'static Core, kernels: Kernels) -> Result<Self, Error> {
         let toolchain = run(Command::new(tests_folder().join("toolchain")).arg(core.target))?;
         let cpu = format!(
             "target.{}.rustflags=['-Ctarget-cpu={}']",
@@ -168,6 +188,7 @@ impl Firmware {
             .args(toolchain.split_whitespace())
             .args(["--config", &cpu])
             .args(["build", "--quiet", "--release", "--target", core.target])
+            .args((kernels == Kernels::Small).then_some("--no-default-features"))
             .arg("--message-format=json-render-diagnostics"))?;
         let program = executable(&built).ok_or(Error::Output {
             what: "cargo",

@@ -15,7 +15,7 @@ use tests::case_file::{Case, files};
 use tests::random_network;
 use tests::workload::network;
 
-use crate::core::{CORES, Error, Firmware, Plugin, tests_folder};
+use crate::core::{CORES, Error, Firmware, Kernels, Plugin, tests_folder};
 
 /// Rounds of coordinate descent; the costs stand still long before.
 const ROUNDS: usize = 200_000;
@@ -37,7 +37,7 @@ pub(crate) fn fit() -> Result<(), Error> {
     let plugin = Plugin::build()?;
     let mut text = String::from(HEADER);
     for core in CORES.iter().filter(|core| core.model != "none") {
-        let firmware = Firmware::build(core)?;
+        let firmware = Firmware::build(core, Kernels::Fast)?;
         let mut equations = Vec::new();
         let mut counted = layers.iter();
         for file in files(layers.iter().map(case)) {

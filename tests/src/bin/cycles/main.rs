@@ -11,7 +11,7 @@ use proptest::test_runner::TestRunner;
 use tests::case_file::{Case, files};
 use tests::{kernel_shapes, random_network, workload};
 
-use crate::core::{CORES, Error, Firmware, Plugin};
+use crate::core::{CORES, Error, Firmware, Kernels, Plugin};
 use crate::report::{Report, Row};
 
 /// Random networks that are compared with the reference on each core.
@@ -45,14 +45,17 @@ fn run(judge: impl FnOnce(&Report) -> Result<(), Error>) -> Result<(), Error> {
     let plugin = Plugin::build()?;
     let mut report = Report::default();
     for core in &CORES {
-        let firmware = Firmware::build(core)?;
-        for file in &random_cases {
-            firmware.count(file, &plugin)?;
+        for &kernels in core.kernels() {
+            let firmware = Firmware::build(core, kernels)?;
+            for file in &random_cases {
+                firmware.count(file, &plugin)?;
+            }
         }
         eprintln!(
             "{}: {RANDOM_NETWORKS} random networks as the reference",
             core.name
         );
+        let firmware = Firmware::build(core, Kernels::Fast)?;
         for file in &workload_cases {
             for (counts, workload) in firmware.count(file, &plugin)?.into_iter().zip(&workloads) {
                 report.rows.push(Row {
