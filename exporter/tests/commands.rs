@@ -77,7 +77,7 @@ fn export_inspect_verify() {
         "{source}"
     );
     assert!(
-        source.contains(r#"include_blob!("../network.q88")"#),
+        source.contains(r#"include_bytes!("../network.q88")"#),
         "{source}"
     );
 

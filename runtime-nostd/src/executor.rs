@@ -172,7 +172,8 @@ where
         }
     }
 
-    #[inline(never)]
+    // A frame of its own takes time for each row, and none of the other operations' stack.
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn convolve(
         &mut self,
         layer: &Layer<'_>,

@@ -7,10 +7,10 @@ use runtime_nostd::{Layer, Model, UNROLLED_SHAPES};
 
 /// The units, by the names that the file of costs uses. A "row" is one that a layer takes or gives, a
 /// "window row" one kernel row in one column, a "pair" two neighboring elements of a kernel row, a
-/// "group" up to four filters that share the activations loaded (FORMAT.md), a "unit" four channels in
-/// two columns. Maxima over fewer than four channels have units of their own, and so have weights of 8 bits:
+/// "group" up to four filters that share the activations loaded (FORMAT.md); filters are "left over" from
+/// whole groups. A "unit" is four channels in two columns. Maxima over fewer than four channels have units of their own, and so have weights of 8 bits:
 /// their expansion, and the dense layers that do without.
-pub const UNITS: [&str; 37] = [
+pub const UNITS: [&str; 41] = [
     "inference",
     "image_row",
     "image_element",
@@ -20,6 +20,8 @@ pub const UNITS: [&str; 37] = [
     "conv_window_row_group",
     "conv_pair_group",
     "conv_pair_filter",
+    "conv_window_row_left_over",
+    "conv_pair_left_over",
     "conv_output",
     "unrolled_column_group",
     "unrolled_pair_group",
@@ -29,6 +31,7 @@ pub const UNITS: [&str; 37] = [
     "dense_row_group",
     "dense_pair_group",
     "dense_pair_filter",
+    "dense_pair_left_over",
     "dense_row_output",
     "narrow_dense_row_group",
     "narrow_dense_pair_group",
@@ -37,6 +40,7 @@ pub const UNITS: [&str; 37] = [
     "depthwise_window_row_group",
     "depthwise_tap_group",
     "depthwise_tap",
+    "depthwise_tap_left_over",
     "depthwise_output",
     "pool_row",
     "max_window_row",
@@ -118,7 +122,7 @@ impl Work {
         let mut work = Self::NONE;
         let (columns, channels) = (usize::from(output.width), usize::from(input.channels));
         let filters = op.filters(input);
-        let groups = filters.div_ceil(GROUP);
+        let (groups, left_over) = (filters.div_ceil(GROUP), filters % GROUP);
         let pixels = usize::from(output.height) * columns;
         work.add("row", rows_of_work(op, input, output));
         match op {
@@ -135,6 +139,8 @@ impl Work {
                 work.add("conv_window_row_group", window_rows * groups);
                 work.add("conv_pair_group", pairs * groups);
                 work.add("conv_pair_filter", pairs * filters);
+                work.add("conv_window_row_left_over", window_rows * left_over);
+                work.add("conv_pair_left_over", pairs * left_over);
                 work.add("conv_output", output.elements());
             }
             Op::Dense { .. } => {
@@ -151,6 +157,9 @@ impl Work {
                 work.add(row_group, rows * groups);
                 work.add(pair_group, pairs * groups);
                 work.add(pair_filter, pairs * filters);
+                if storage == Storage::I16 {
+                    work.add("dense_pair_left_over", pairs * left_over);
+                }
                 work.add("dense_row_output", rows * filters);
             }
             Op::Depthwise { window } => {
@@ -160,6 +169,7 @@ impl Work {
                 work.add("depthwise_window_row_group", window_rows * groups);
                 work.add("depthwise_tap_group", taps * groups);
                 work.add("depthwise_tap", taps * channels);
+                work.add("depthwise_tap_left_over", taps * left_over);
                 work.add("depthwise_output", output.elements());
             }
             Op::MaxPool { window } => {

@@ -168,16 +168,17 @@ impl ConvRow<'_> {
         first: usize,
         out: &mut [i16],
     ) {
-        let row_weights = self.filters.packing.stored_row() * members;
-        let weights = weights.get(self.skipped_kernel_rows * row_weights..);
+        let taps = self.filters.packing.row_elements;
+        let skipped_weights = self.skipped_kernel_rows * taps * members;
+        let weights = weights.get(skipped_weights..).unwrap_or(&[]);
         let channels = self.filters.packing.filters.max(1);
         for (column, pixel) in out.chunks_exact_mut(channels).enumerate() {
             let mut sums = bias;
-            let weight_rows = weights.unwrap_or(&[]).chunks(row_weights.max(1));
-            for (row, weights) in self.rows.iter().zip(weight_rows) {
+            let mut weights = weights.chunks(members.max(1));
+            for row in self.rows.iter() {
                 let window = row.get(column * self.step + first..).unwrap_or(&[]);
-                let taps = window.chunks(channels).zip(weights.chunks(members.max(1)));
-                for (pixel, weights) in taps {
+                let pixels = window.chunks(channels).take(taps);
+                for (pixel, weights) in pixels.zip(weights.by_ref()) {
                     for ((sum, &x), &w) in sums.iter_mut().zip(pixel).zip(weights) {
                         *sum = sum.wrapping_add(product(self.filters.product, x, w));
                     }

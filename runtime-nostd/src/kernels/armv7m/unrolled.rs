@@ -208,17 +208,17 @@ macro_rules! products {
 }
 
 /// The products of the pair of a couple: the last elements of this row and of the next one, to which
-/// the pointer moves. `$x` has what the last pair of the second column, which is no pair, has just read.
+/// the pointer moves. Halfwords are aligned everywhere. `$x` has what the last pair of the second column, which is no pair, has just read.
 macro_rules! couple {
     ($x:literal, $y:literal) => {
         concat!(
             "str r9, [sp, #(4 * .Lrow)]\n",
-            "ldr ",
+            "ldrh ",
             $y,
             ", [r9, #(4 * (.Lcount + {distance}) - .Lmoved)]\n",
             "ldr r9, [sp, #(4 * .Lrow + 4)]\n",
-            "ldr r12, [r9, #(4 * .Lcount)]\n",
-            "ldr lr, [r9, #(4 * (.Lcount + {distance}))]\n",
+            "ldrh r12, [r9, #(4 * .Lcount)]\n",
+            "ldrh lr, [r9, #(4 * (.Lcount + {distance}))]\n",
             "pkhbt ",
             $x,
             ", ",
@@ -299,13 +299,21 @@ unsafe extern "C" fn blocks<const ROWS: usize, const CHANNELS: usize>(_blocks: &
         ".set .Lrow, 0",
         ".rept {couples}",
         ".set .Lword, 0",
-        ".rept 4",
-        "ldrh r0, [r8, #(16 * ((.Lrow + 1) * {pairs} - 1) + .Lword)]",
-        "ldrh r1, [r8, #(16 * ((.Lrow + 2) * {pairs} - 1) + .Lword)]",
-        "pkhbt r0, r0, r1, lsl #16",
-        "str r0, [sp, #(64 + 8 * .Lrow + .Lword)]",
+        ".irp last, r0, r1, r2, r3",
+        "ldrh \\last, [r8, #(16 * ((.Lrow + 1) * {pairs} - 1) + .Lword)]",
         ".set .Lword, .Lword + 4",
         ".endr",
+        ".set .Lword, 0",
+        ".irp last, r4, r5, r6, r7",
+        "ldrh \\last, [r8, #(16 * ((.Lrow + 2) * {pairs} - 1) + .Lword)]",
+        ".set .Lword, .Lword + 4",
+        ".endr",
+        "pkhbt r0, r0, r4, lsl #16",
+        "pkhbt r1, r1, r5, lsl #16",
+        "pkhbt r2, r2, r6, lsl #16",
+        "pkhbt r3, r3, r7, lsl #16",
+        "add r11, sp, #(64 + 8 * .Lrow)",
+        "stm r11, {{r0-r3}}",
         ".set .Lrow, .Lrow + 2",
         ".endr",
         "ldr r10, [r12, #{out}]",
@@ -372,7 +380,12 @@ unsafe extern "C" fn blocks<const ROWS: usize, const CHANNELS: usize>(_blocks: &
         ".endif",
         products!("r11", "r10", "r1", "r3", "r5", "r7"),
         ".else",
+        // Of the last pair of an odd row, the second element is not in the row: halfwords are aligned.
+        ".if (.Lpair + 1 == {pairs}) * ({rows} * {channels} % 2)",
+        "ldrh r11, [r9, #(4 * (.Lpair + {distance}) - .Lmoved)]",
+        ".else",
         "ldr r11, [r9, #(4 * (.Lpair + {distance}) - .Lmoved)]",
+        ".endif",
         ".if .Lrow + .Lpair + {loops} == 0",
         products!("r10", "r11", "r0", "r2", "r4", "r6"),
         ".else",
