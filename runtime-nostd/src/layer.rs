@@ -13,7 +13,7 @@ use crate::q8_8::{ACTIVATION_FRAC_BITS, MAX_WEIGHT_FRAC_BITS, Product, Requantiz
 use crate::schedule::{Feed, Intake};
 use crate::weights8::{MAX_EXPONENT, NarrowFilters, expansion_words};
 
-/// One layer of a [`Model`].
+/// One layer of a [`Model`](crate::Model).
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'a> {
     pub(crate) op: Op,
