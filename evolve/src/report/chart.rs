@@ -11,6 +11,8 @@ use super::palette::Role;
 const SIZE: (u32, u32) = (480, 330);
 /// The plotting library takes a font's size to include what its backends divide by.
 pub(super) const FONT_SCALE: f64 = 1.24;
+/// Height of a line of a picture's legend.
+const LEGEND_LINE: u32 = 22;
 const FONT: (&str, f64) = ("sans-serif", 14.0 * FONT_SCALE);
 
 /// A chart.
@@ -52,19 +54,10 @@ pub(super) enum Mark {
     Band,
 }
 
-/// Where a chart's legend is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Legend {
-    /// In the page.
-    Beside,
-    /// In the picture.
-    Inside,
-}
-
 impl Chart {
     /// The chart with its legend and a `caption`.
     pub(super) fn figure(&self, caption: &str) -> Markup {
-        let drawn = self.drawn(Legend::Beside);
+        let drawn = self.svg();
         html! {
             figure {
                 figcaption { (caption) }
@@ -80,22 +73,14 @@ impl Chart {
         }
     }
 
-    /// The chart as a picture of its own, with its legend.
-    pub(super) fn picture(&self) -> String {
-        self.drawn(Legend::Inside)
+    /// The chart alone, [`SIZE`] pixels.
+    fn svg(&self) -> String {
+        self.draw().expect("drawing into memory does not fail")
     }
 
-    fn drawn(&self, legend: Legend) -> String {
-        self.draw(legend)
-            .expect("drawing into memory does not fail")
-    }
-
-    fn draw(&self, legend: Legend) -> Result<String, DrawingAreaErrorKind<std::io::Error>> {
+    fn draw(&self) -> Result<String, DrawingAreaErrorKind<std::io::Error>> {
         let mut picture = String::new();
         let root = SVGBackend::with_string(&mut picture, SIZE).into_drawing_area();
-        if legend == Legend::Inside {
-            root.fill(&Role::Paper.color())?;
-        }
         let mut chart = ChartBuilder::on(&root)
             .margin(8)
             .margin_right(16)
@@ -122,11 +107,7 @@ impl Chart {
                     chart.draw_series(points.map(|point| Circle::new(point, 3, style)))?;
                 }
                 Mark::Line => {
-                    let line = LineSeries::new(points, color.stroke_width(2));
-                    let drawn = chart.draw_series(line)?;
-                    drawn.label(&series.name).legend(move |(x, y)| {
-                        PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2))
-                    });
+                    chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?;
                 }
                 Mark::Front => {
                     let steps = steps(&series.points);
@@ -143,19 +124,45 @@ impl Chart {
                 }
             }
         }
-        if legend == Legend::Inside {
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::LowerRight)
-                .label_font(FONT.into_font().color(&Role::Ink.color()))
-                .background_style(Role::Paper.color().mix(0.8))
-                .draw()?;
-        }
         root.present()?;
         drop(chart);
         drop(root);
         Ok(picture)
     }
+}
+
+/// Charts side by side as one picture, below the names of the lines of the first if there are several.
+pub(super) fn picture(charts: &[Chart]) -> String {
+    let (width, height) = SIZE;
+    let lines = charts.first().map_or(&[][..], |chart| &chart.series);
+    let lines: Vec<&Series> = lines
+        .iter()
+        .filter(|line| line.mark == Mark::Line)
+        .collect();
+    let legend = if lines.len() > 1 {
+        LEGEND_LINE * lines.len() as u32
+    } else {
+        0
+    };
+    let (whole_width, whole_height) = (width * charts.len() as u32, height + legend);
+    let row = |index: usize| LEGEND_LINE * index as u32 + LEGEND_LINE / 2;
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(whole_width) height=(whole_height)
+            viewBox=(format!("0 0 {whole_width} {whole_height}")) {
+            rect width="100%" height="100%" fill=(Role::Paper.hex()) {}
+            @for (index, line) in lines.iter().enumerate().filter(|_| legend > 0) {
+                path d=(format!("M72 {0}H92", row(index))) stroke=(line.role.hex()) stroke-width="2" {}
+                text x="100" y=(row(index)) dominant-baseline="central" font-family="sans-serif"
+                    font-size="14" fill=(Role::Ink.hex()) { (line.name) }
+            }
+            @for (index, chart) in charts.iter().enumerate() {
+                g transform=(format!("translate({} {legend})", width * index as u32)) {
+                    (PreEscaped(chart.svg()))
+                }
+            }
+        }
+    }
+    .into_string()
 }
 
 impl Series {

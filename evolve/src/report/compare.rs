@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use maud::{Markup, html};
 
 use super::axis::Axis;
-use super::chart::{Chart, Mark, Series};
+use super::chart::{Chart, Mark, Series, picture};
 use super::course::{Course, Generation};
 use super::numbers::{percent, thousands};
 use super::page::{Section, page};
@@ -75,7 +75,7 @@ struct Statistic {
 }
 
 /// Compares the runs in `folders`, finished or not: writes a page to `path`, and beside it the values
-/// that are drawn as CSV, and the course of the accuracy as an SVG picture. Returns the three paths.
+/// that are drawn as CSV, and the charts as an SVG picture. Returns the three paths.
 ///
 /// # Errors
 /// A folder has no run with a generation, or a file cannot be written.
@@ -86,8 +86,8 @@ pub fn write_comparison(folders: &[PathBuf], path: &Path) -> Result<[PathBuf; 3]
     let (csv, svg) = (path.with_extension("csv"), path.with_extension("svg"));
     write_file(path, comparison(&groups).into_string().as_bytes())?;
     write_file(&csv, values(&groups).as_bytes())?;
-    let [accuracy, ..] = QUANTITIES;
-    write_file(&svg, chart(&groups, accuracy).picture().as_bytes())?;
+    let charts = QUANTITIES.map(|quantity| chart(&groups, quantity));
+    write_file(&svg, picture(&charts).as_bytes())?;
     Ok([path.to_owned(), csv, svg])
 }
 
