@@ -4,10 +4,9 @@ use heapless::Vec;
 
 use crate::blob::{Header, LayerRecord};
 use crate::error::ParseError;
-use crate::geometry::Keep;
 use crate::layer::Layer;
-use crate::model::{Model, check_header, check_prefix};
-use crate::plan::{Image, expansion, plan};
+use crate::model::{Model, check_header, check_prefix, cut, plan_arena};
+use crate::plan::{Image, expansion};
 use crate::sections::Sections;
 
 /// The bytes of a blob file as the words that [`Model::embed`] takes: `WORDS` is a fourth of `BYTES`.
@@ -115,25 +114,19 @@ impl<const LAYERS: usize> Parts<LAYERS> {
         if LAYERS == 0 || !layers[LAYERS - 1].is_last() {
             return Err(ParseError::LastLayer);
         }
-        index = 0;
-        while index < header.cuts.len() {
-            let cut = header.cuts[index] as usize;
-            if cut >= LAYERS {
-                return Err(ParseError::Cuts);
-            }
-            layers[cut].keep = Keep::Map;
-            index += 1;
+        if let Err(error) = cut(&mut layers, header.cuts) {
+            return Err(error);
         }
-
         let mut image = Image::new(header.input);
-        match plan(&mut image, &mut layers, &mut [[0; 2]; LAYERS]) {
+        let (progress, stated) = (&mut [[0; 2]; LAYERS], header.arena_bytes as usize);
+        match plan_arena(&mut image, &mut layers, progress, stated) {
             Ok(arena_words) => Ok(Self {
                 image,
                 layers,
                 arena_words,
                 sections: Sections::checked(bytes(sections)),
             }),
-            Err((layer, error)) => Err(ParseError::Geometry { layer, error }),
+            Err(error) => Err(error),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::geometry::{Keep, Shape};
 use crate::layer::Layer;
 use crate::plan::{Image, expansion, plan};
 use crate::q8_8::{ACTIVATION_FRAC_BITS, Product};
+use crate::schedule::Progress;
 use crate::sections::Sections;
 
 /// Layers that [`Model`] holds unless told otherwise.
@@ -81,8 +82,11 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             sections,
         };
         model.read_layers(layers, records, words)?;
-        model.cut(header.cuts)?;
-        model.plan_arena(header.arena_bytes as usize)?;
+        cut(&mut model.layers, header.cuts)?;
+        model.expansion = expansion(&model.layers);
+        let mut progress = [[0; 2]; LAYERS];
+        let (image, layers) = (&mut model.image, &mut model.layers);
+        model.arena_words = plan_arena(image, layers, &mut progress, header.arena_bytes as usize)?;
         Ok(model)
     }
 
@@ -135,29 +139,6 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         } else {
             Err(ParseError::LastLayer)
         }
-    }
-
-    fn cut(&mut self, cuts: &[u8]) -> Result<(), ParseError> {
-        if !cuts.is_sorted_by(|before, cut| before < cut) {
-            return Err(ParseError::Cuts);
-        }
-        for &cut in cuts {
-            let layer = self.layers.get_mut(usize::from(cut));
-            layer.ok_or(ParseError::Cuts)?.keep = Keep::Map;
-        }
-        Ok(())
-    }
-
-    fn plan_arena(&mut self, stated: usize) -> Result<(), ParseError> {
-        self.expansion = expansion(&self.layers);
-        let mut progress = [[0; 2]; LAYERS];
-        self.arena_words = plan(&mut self.image, &mut self.layers, &mut progress)
-            .map_err(|(layer, error)| ParseError::Geometry { layer, error })?;
-        let needed = self.arena_bytes();
-        if needed > stated {
-            return Err(ParseError::Arena { stated, needed });
-        }
-        Ok(())
     }
 
     /// How products are rounded in this network.
@@ -273,4 +254,39 @@ pub(crate) const fn check_header(header: &Header<'_>) -> Result<(), ParseError> 
         return Err(ParseError::ZeroLength);
     }
     Ok(())
+}
+
+/// Cuts linked `layers` behind those that `cuts` lists, ascending.
+pub(crate) const fn cut(layers: &mut [Layer<'_>], mut cuts: &[u8]) -> Result<(), ParseError> {
+    // Layers up to the last cut.
+    let mut before = 0;
+    while let [cut, rest @ ..] = cuts {
+        let cut = *cut as usize;
+        if cut < before || cut >= layers.len() {
+            return Err(ParseError::Cuts);
+        }
+        layers[cut].keep = Keep::Map;
+        before = cut + 1;
+        cuts = rest;
+    }
+    Ok(())
+}
+
+/// Plans the arena of linked `layers`: its length in words, which must not exceed the `stated` bytes.
+/// `progress` is one for each layer.
+pub(crate) const fn plan_arena(
+    image: &mut Image,
+    layers: &mut [Layer<'_>],
+    progress: &mut [Progress],
+    stated: usize,
+) -> Result<usize, ParseError> {
+    let words = match plan(image, layers, progress) {
+        Ok(words) => words,
+        Err((layer, error)) => return Err(ParseError::Geometry { layer, error }),
+    };
+    let needed = words * 4;
+    if needed > stated {
+        return Err(ParseError::Arena { stated, needed });
+    }
+    Ok(words)
 }

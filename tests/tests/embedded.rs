@@ -5,9 +5,9 @@
 use std::error::Error;
 
 use runtime_nostd::Model;
-use runtime_nostd::blob::{Header, LayerRecord, Weights};
+use runtime_nostd::blob::{Header, LayerRecord, Prefix, Weights};
 use runtime_nostd::embed;
-use runtime_nostd::geometry::{Activation, Op};
+use runtime_nostd::geometry::{Activation, Op, Shape};
 use runtime_nostd::q8_8::Product;
 
 #[path = "../../firmware-example/networks/cifar10/network.rs"]
@@ -63,6 +63,46 @@ fn embed_with(crc: u32) {
     println!("{model:?}");
 }
 
+/// A blob of one dense layer over 4 elements, embedded with a stated arena.
+fn embed_dense(arena_bytes: u32) -> (Model<'static, 1>, &'static [u8]) {
+    let input = Shape::new(1, 1, 4);
+    let network = tests::workload::network(input, &[], 3);
+    let blob = exporter::write::write(&network).expect("a possible network");
+    let words = blob.as_bytes().chunks_exact(4);
+    let words = words.map(|word| i32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+    let words: &'static [i32] = words.collect::<Vec<_>>().leak();
+    let bytes = embed::bytes(words);
+    let header = Header {
+        product: Product::Exact,
+        input,
+        zero: network.input.zero.leak(),
+        arena_bytes,
+        layers: 1,
+        cuts: &[],
+    };
+    let dense = LayerRecord {
+        op: Op::Dense { outputs: 3 },
+        activation: Activation::Linear,
+        weights: Weights::I16 { frac_bits: 8 },
+    };
+    let crc = Prefix::read(bytes).expect("a blob").crc;
+    (Model::embed(words, crc, header, [dense]), bytes)
+}
+
+#[test]
+fn a_model_embedded_while_running_is_the_parsed_one() -> Result<(), Box<dyn Error>> {
+    let (model, bytes) = embed_dense(1024);
+    let parsed = Model::<1>::parse(bytes)?;
+    assert_eq!(format!("{model:?}"), format!("{parsed:?}"));
+    Ok(())
+}
+
+#[test]
+#[should_panic(expected = "not the one that this module was written with")]
+fn an_arena_that_does_not_suffice_is_refused() {
+    embed_dense(4);
+}
+
 #[test]
 #[should_panic(expected = "not the one that this module was written with")]
 fn another_blob_is_refused() {
@@ -72,6 +112,6 @@ fn another_blob_is_refused() {
 #[test]
 #[should_panic(expected = "not the one that this module was written with")]
 fn other_records_are_refused() {
-    let prefix = runtime_nostd::blob::Prefix::read(mnist::BLOB).unwrap();
+    let prefix = Prefix::read(mnist::BLOB).unwrap();
     embed_with(prefix.crc);
 }

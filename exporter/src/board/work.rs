@@ -8,8 +8,8 @@ use runtime_nostd::{Layer, Model, UNROLLED_SHAPES};
 /// The units, by the names that the file of costs uses. A "row" is one that a layer takes or gives, a
 /// "window row" one kernel row in one column, a "pair" two neighboring elements of a kernel row, a
 /// "group" up to four filters that share the activations loaded (FORMAT.md); filters are "left over" from
-/// whole groups. A "unit" is four channels in two columns. Maxima over fewer than four channels have units of their own, and so have weights of 8 bits:
-/// their expansion, and the dense layers that do without.
+/// whole groups. A "unit" is four channels in two columns. Maxima over fewer than four channels have units
+/// of their own, and so have weights of 8 bits: their expansion, and the dense layers that do without.
 pub const UNITS: [&str; 41] = [
     "inference",
     "image_row",

@@ -208,7 +208,8 @@ macro_rules! products {
 }
 
 /// The products of the pair of a couple: the last elements of this row and of the next one, to which
-/// the pointer moves. Halfwords are aligned everywhere. `$x` has what the last pair of the second column, which is no pair, has just read.
+/// the pointer moves. Halfwords are aligned everywhere. `$x` has what the last pair of the second column,
+/// which is no pair, has just read.
 macro_rules! couple {
     ($x:literal, $y:literal) => {
         concat!(

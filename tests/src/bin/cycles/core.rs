@@ -65,13 +65,9 @@ pub(crate) const CORES: [Core; 4] = [
 ];
 
 impl Core {
-    /// The kernels to compare: on other cores the feature `fast` adds none.
-    pub(crate) fn kernels(&self) -> &'static [Kernels] {
-        if self.target.starts_with("thumbv7") {
-            &[Kernels::Small, Kernels::Fast]
-        } else {
-            &[Kernels::Fast]
-        }
+    /// Whether the runtime's feature `fast` adds kernels for it.
+    pub(crate) fn has_fast_kernels(&self) -> bool {
+        self.target.starts_with("thumbv7")
     }
 }
 
