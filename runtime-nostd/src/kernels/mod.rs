@@ -152,11 +152,11 @@ impl Kernels<1> for OneImage {
     }
 
     fn conv_row(self, row: ConvRow<'_, [i16; 1]>, out: &mut [[i16; 1]]) {
-        conv_row(&row.flatten(), out.as_flattened_mut());
+        conv_row(&row, out.as_flattened_mut());
     }
 
     fn depthwise_row(self, row: ConvRow<'_, [i16; 1]>, out: &mut [[i16; 1]]) {
-        row.flatten().run_depthwise(out.as_flattened_mut());
+        row.run_depthwise(out.as_flattened_mut());
     }
 
     fn dense_row(self, filters: &Filters<'_>, y: usize, row: &[[i16; 1]], sums: &mut [[i32; 1]]) {

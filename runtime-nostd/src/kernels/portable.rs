@@ -70,7 +70,7 @@ fn columns<const N: usize>(
     let row_words = row.filters.packing.stored_row() / 2 * members;
     let skipped_words = row.skipped_kernel_rows * row_words;
     let weights = weights.get(skipped_words..).unwrap_or(&[]);
-    for (column, stored) in out.chunks_mut(row.spacing.max(1)).enumerate() {
+    for (column, stored) in (0..row.columns).zip(out.chunks_mut(row.spacing.max(1))) {
         let mut sums = bias;
         let mut weights = weights;
         for elements in row.rows.iter() {
@@ -79,7 +79,7 @@ fn columns<const N: usize>(
             };
             weights = rest;
             let window = elements.get(column * row.step..).unwrap_or(&[]);
-            add(&mut sums, window, weight_row);
+            add(&mut sums, window.as_flattened(), weight_row);
         }
         for (stored, sum) in stored.iter_mut().zip(sums) {
             *stored = row.store.store(sum);

@@ -4,9 +4,9 @@ use crate::blob::{GROUP, Packing};
 use crate::q8_8::{Product, Requantize, rounded_product};
 
 /// The rows of a line buffer that lie under a window, top to bottom. Their elements `E` are the
-/// activations of one image, or `[i16; IMAGES]`.
+/// activations of one image, or of some side by side: `[i16; IMAGES]`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rows<'a, E = i16> {
+pub(crate) struct Rows<'a, E = [i16; 1]> {
     /// The whole line buffer.
     pub(crate) buffer: &'a [E],
     /// Elements of a stored row.
@@ -30,19 +30,6 @@ impl<'a, E> Rows<'a, E> {
             }
             Some(row)
         })
-    }
-}
-
-impl<'a> Rows<'a, [i16; 1]> {
-    /// The rows of one image alone.
-    pub(crate) fn flatten(self) -> Rows<'a> {
-        Rows {
-            buffer: self.buffer.as_flattened(),
-            row_elements: self.row_elements,
-            capacity: self.capacity,
-            first: self.first,
-            count: self.count,
-        }
     }
 }
 
@@ -83,7 +70,7 @@ pub(crate) fn store_pixels<const IMAGES: usize>(
 
 /// One output row of a convolution, ordinary or depthwise.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ConvRow<'a, E = i16> {
+pub(crate) struct ConvRow<'a, E = [i16; 1]> {
     pub(crate) filters: &'a Filters<'a>,
     /// The rows under the window that lie inside the map.
     pub(crate) rows: Rows<'a, E>,
@@ -98,26 +85,11 @@ pub(crate) struct ConvRow<'a, E = i16> {
     pub(crate) store: Requantize,
 }
 
-impl<'a> ConvRow<'a, [i16; 1]> {
-    /// The row of one image alone.
-    pub(crate) fn flatten(self) -> ConvRow<'a> {
-        ConvRow {
-            filters: self.filters,
-            rows: self.rows.flatten(),
-            skipped_kernel_rows: self.skipped_kernel_rows,
-            step: self.step,
-            columns: self.columns,
-            spacing: self.spacing,
-            store: self.store,
-        }
-    }
-}
-
 impl ConvRow<'_> {
     /// Computes the row into `out`, `[columns, spacing]` from the first of the filters on.
     #[inline(never)]
     pub(crate) fn run(&self, out: &mut [i16]) {
-        for (column, pixel) in out.chunks_mut(self.spacing.max(1)).enumerate() {
+        for (column, pixel) in (0..self.columns).zip(out.chunks_mut(self.spacing.max(1))) {
             for (stored, (bias, weights)) in pixel.chunks_mut(GROUP).zip(self.filters.groups()) {
                 self.group(bias, weights, column, stored);
             }
@@ -133,7 +105,7 @@ impl ConvRow<'_> {
         let weight_rows = weight_rows.skip(self.skipped_kernel_rows);
         for (row, weights) in self.rows.iter().zip(weight_rows) {
             let window = row.get(column * self.step..).unwrap_or(&[]);
-            accumulate(self.filters.product, sums, window, weights);
+            accumulate(self.filters.product, sums, window.as_flattened(), weights);
         }
         for ((stored, sum), bias) in out.iter_mut().zip(sums).zip(bias) {
             *stored = self.store.store(bias.wrapping_add(*sum));
@@ -179,7 +151,7 @@ impl ConvRow<'_> {
                 let window = row.get(column * self.step + first..).unwrap_or(&[]);
                 let pixels = window.chunks(channels).take(taps);
                 for (pixel, weights) in pixels.zip(weights.by_ref()) {
-                    for ((sum, &x), &w) in sums.iter_mut().zip(pixel).zip(weights) {
+                    for ((sum, &[x]), &w) in sums.iter_mut().zip(pixel).zip(weights) {
                         *sum = sum.wrapping_add(product(self.filters.product, x, w));
                     }
                 }

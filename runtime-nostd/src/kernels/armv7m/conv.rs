@@ -105,10 +105,11 @@ pub(super) unsafe fn run(row: &ConvRow<'_>, first: usize, out: &mut [i16]) {
     let (packing, columns) = (row.filters.packing, row.columns);
     let pairs = packing.stored_row() / 2;
     let slot = row.rows.first * row.rows.row_elements;
+    let buffer = row.rows.buffer.as_flattened().as_ptr();
     let mut frame = Frame {
         sums: [0; 8],
         weights: core::ptr::null(),
-        input: row.rows.buffer.as_ptr().wrapping_add(slot),
+        input: buffer.wrapping_add(slot),
         // A column alone takes both places of its block.
         column_bytes: if columns > 1 { row.step * 2 } else { 0 },
         rewind_bytes: 0,

@@ -130,7 +130,8 @@ impl Blocks {
         let skipped = row.skipped_kernel_rows * packing.stored_row() * GROUP;
         let out = out.as_mut_ptr();
         let rows = row.rows;
-        let ring = rows.buffer.as_ptr().wrapping_add(first * row.step);
+        let ring = rows.buffer.as_flattened().as_ptr();
+        let ring = ring.wrapping_add(first * row.step);
         let ring_end = ring.wrapping_add(rows.capacity * rows.row_elements);
         let mut window = ring.wrapping_add(rows.first * rows.row_elements);
         let mut windows = [core::ptr::null(); MAX_ROWS + 1];
