@@ -1,11 +1,14 @@
-//! Finds out what the target core can do. The compiler knows, but tells it (`target_feature = "dsp"`)
-//! to nightly builds only.
+//! Finds out which kernels in assembly the target core can run. The compiler knows, but tells it
+//! (`target_feature = "dsp"`) to nightly builds only.
 
 use std::env::var;
 
 fn main() {
     println!("cargo:rustc-check-cfg=cfg(armv7m, armv8m, dsp)");
     println!("cargo:rerun-if-changed=build.rs");
+    if var("CARGO_FEATURE_ASSEMBLY").is_err() {
+        return;
+    }
     let target = var("TARGET").unwrap_or_default();
     let flags = var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     let is = |architecture: &str| target.starts_with(architecture);

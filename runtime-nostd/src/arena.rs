@@ -22,6 +22,37 @@ impl Span {
     }
 }
 
+/// Slots that the rows of a map take in turn: row `y` lies at slot `y % capacity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ring {
+    /// Slots, at least one.
+    pub(crate) capacity: usize,
+    /// 2^16 / `capacity`, rounded up: small cores cannot divide.
+    reciprocal: u32,
+}
+
+impl Ring {
+    pub(crate) const fn new(capacity: usize) -> Self {
+        let capacity = if capacity == 0 { 1 } else { capacity };
+        Self {
+            capacity,
+            reciprocal: (1_u32 << 16).div_ceil(capacity as u32),
+        }
+    }
+
+    /// Where row `y` lies.
+    // The product is exact for 256 rows. Only windows need more than one row of a map, and a map under
+    // windows has no more than 255; a higher one has one slot, for which it is exact as well, or is
+    // kept whole.
+    pub(crate) const fn slot(self, y: usize) -> usize {
+        if y < self.capacity {
+            return y;
+        }
+        let rounds = (y as u32 * self.reciprocal) >> 16;
+        y - rounds as usize * self.capacity
+    }
+}
+
 /// How the rows of one map, the image or a layer's output, pass through memory. All readers read
 /// them in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +63,9 @@ pub(crate) struct Stream {
     pub(crate) readers: u8,
     /// Whether the rows have memory of their own.
     pub(crate) place: Place,
-    /// `capacity` rows end to end.
+    /// The kept rows end to end.
     pub(crate) span: Span,
-    /// Rows kept: row `y` lies at slot `y % capacity`.
-    pub(crate) capacity: usize,
+    pub(crate) ring: Ring,
     /// Elements of a stored row, horizontal padding included.
     pub(crate) row_elements: usize,
     /// Elements of padding at the start of a row: the most that a reader needs.
@@ -65,7 +95,7 @@ impl Stream {
         readers: 0,
         place: Place::Own,
         span: Span::EMPTY,
-        capacity: 1,
+        ring: Ring::new(1),
         row_elements: 0,
         left: 0,
     };
@@ -73,14 +103,14 @@ impl Stream {
     /// Words that hold the rows and one element more: kernels read pairs, the last of an odd row
     /// with the element behind it (which they multiply by 0).
     pub(crate) const fn words(&self) -> usize {
-        self.capacity.saturating_mul(self.row_elements) / 2 + 1
+        self.ring.capacity.saturating_mul(self.row_elements) / 2 + 1
     }
 
     /// Where row `y` of `elements` elements is stored.
     pub(crate) fn slot(&self, y: usize, elements: usize) -> RowSlot {
         RowSlot {
             span: self.span,
-            start: y % self.capacity.max(1) * self.row_elements + self.left,
+            start: self.ring.slot(y) * self.row_elements + self.left,
             elements,
         }
     }
@@ -98,8 +128,8 @@ impl Stream {
                 .get(self.left.saturating_sub(padding)..)
                 .unwrap_or(&[]),
             row_elements: self.row_elements,
-            capacity: self.capacity,
-            first: span.first % self.capacity.max(1),
+            capacity: self.ring.capacity,
+            first: self.ring.slot(span.first),
             count: span.count,
         }
     }
@@ -243,4 +273,29 @@ pub(crate) fn activations_mut<const IMAGES: usize>(
 ) -> &mut [[i16; IMAGES]] {
     let (activations, _) = bytemuck::cast_slice_mut(words.as_flattened_mut()).as_chunks_mut();
     activations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_lies_where_a_division_says() {
+        for capacity in 1..=255 {
+            let ring = Ring::new(capacity);
+            for y in 0..256 {
+                assert_eq!(ring.slot(y), y % capacity, "{y} of {capacity}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_high_maps_lie_in_one_slot_or_apart() {
+        for height in [256, 257, 32_769, 65_535] {
+            let (one, all) = (Ring::new(1), Ring::new(height));
+            for y in 0..height {
+                assert_eq!((one.slot(y), all.slot(y)), (0, y), "{height}");
+            }
+        }
+    }
 }

@@ -83,7 +83,7 @@ where
             return;
         };
         self.compute(layer, step, self.output_slot(layer, step));
-        let cut = layer.keep == Keep::Map && self.cursor.segment == step.layer + 1;
+        let cut = layer.keep == Keep::Map && usize::from(self.cursor.segment) == step.layer + 1;
         if cut && step.completes() {
             self.start_segment();
         }
@@ -139,7 +139,7 @@ where
 
     /// Prepares the memory of the layers up to the next cut.
     fn start_segment(&mut self) {
-        for layer in self.model.layers.iter().skip(self.cursor.segment) {
+        for layer in self.model.layers.iter().skip(self.cursor.segment.into()) {
             // Padding is zero, and nothing overwrites it.
             self.arena.words_mut(layer.rows.span).fill([0; IMAGES]);
             if let (Op::Dense { .. }, Some(parameters)) = (layer.op, &layer.parameters) {
@@ -172,8 +172,6 @@ where
         }
     }
 
-    // A frame of its own takes time for each row, and none of the other operations' stack.
-    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn convolve(
         &mut self,
         layer: &Layer<'_>,
@@ -250,7 +248,7 @@ where
 
     #[inline(never)]
     fn pool_maximum(&mut self, layer: &Layer<'_>, window: Window, step: Step, output: RowSlot) {
-        let columns = Columns::new(window, layer.input);
+        let columns = Columns::new(window, layer);
         let input = self.model.stream(layer.source);
         let (buffer, out) = self.arena.words_and_row(input.span, output);
         let buffer = activations(buffer);
@@ -269,7 +267,7 @@ where
 
     #[inline(never)]
     fn pool_mean(&mut self, layer: &Layer<'_>, window: Window, step: Step, output: RowSlot) {
-        let columns = Columns::new(window, layer.input);
+        let columns = Columns::new(window, layer);
         let input = self.model.stream(layer.source);
         let (buffer, sums, out) = self.arena.parts(input.span, layer.sums, output);
         if layer.feed.intake == Intake::Window {

@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU8;
 
-use crate::arena::{Span, Stream};
+use crate::arena::{Ring, Span, Stream};
 use crate::blob::{LayerRecord, Packing, Storage};
 use crate::chain::link;
 use crate::error::ParseError;
@@ -329,7 +329,7 @@ impl Layer<'_> {
     /// Words of its whole output, padding for its readers included.
     pub(crate) const fn whole_map_words(&self) -> usize {
         Stream {
-            capacity: self.output.height as usize,
+            ring: Ring::new(self.output.height as usize),
             ..self.rows
         }
         .words()

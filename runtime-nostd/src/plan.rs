@@ -13,7 +13,7 @@
 //!
 //! Weights of 8 bits are expanded in one memory, as large as one layer at most needs.
 
-use crate::arena::{Lane, Place, Span, Stream};
+use crate::arena::{Lane, Place, Ring, Span, Stream};
 use crate::geometry::{GeometryError, Keep, Op, Shape};
 use crate::layer::Layer;
 use crate::schedule::{AWAITED, COMPLETED, Cursor, Intake, NO_ROW, Progress, start};
@@ -192,9 +192,9 @@ const fn count_row(
     let keep_whole = map > 0 && map <= layers.len() && matches!(layers[map - 1].keep, Keep::Map);
     let rows = if keep_whole { y + 1 } else { y + 1 - oldest };
     if let Some(stream) = stream_mut(image, layers, map)
-        && rows > stream.capacity
+        && rows > stream.ring.capacity
     {
-        stream.capacity = rows;
+        stream.ring = Ring::new(rows);
     }
 }
 

@@ -199,9 +199,9 @@ pub(crate) struct Cursor {
     /// Rows of the image that have arrived.
     pub(crate) pushed: u16,
     /// First layer behind the last cut whose map is complete. The layers before it are done with.
-    pub(crate) segment: usize,
+    pub(crate) segment: u8,
     /// Every layer behind this one waits for rows.
-    at: usize,
+    at: u8,
 }
 
 impl Cursor {
@@ -215,7 +215,7 @@ impl Cursor {
     pub(crate) const fn push(&mut self, last_reader: u8) {
         self.pushed = self.pushed.saturating_add(1);
         if self.segment == 0 {
-            self.at = last_reader as usize;
+            self.at = last_reader;
         }
     }
 
@@ -228,7 +228,7 @@ impl Cursor {
         progress: &mut [Progress],
     ) -> Option<Step> {
         loop {
-            let index = self.at;
+            let index = self.at as usize;
             if index < layers.len() && index < progress.len() {
                 let layer = &layers[index];
                 let awaited = progress[index][AWAITED];
@@ -258,9 +258,9 @@ impl Cursor {
         let completed = output + 1;
         let whole = completed == layer.output.height;
         match layer.keep {
-            Keep::Rows => self.at = layer.rows.last_reader as usize,
+            Keep::Rows => self.at = layer.rows.last_reader,
             Keep::Map if whole => {
-                self.segment = step.layer + 1;
+                self.segment = step.layer as u8 + 1;
                 self.at = self.segment;
                 return [NO_ROW, 0];
             }
@@ -278,6 +278,7 @@ impl Cursor {
         let Some(index) = self.segment.checked_sub(1) else {
             return false;
         };
+        let index = index as usize;
         if index >= layers.len() || index >= progress.len() {
             return false;
         }
@@ -287,7 +288,7 @@ impl Cursor {
             return false;
         }
         progress[index][COMPLETED] = completed + 1;
-        self.at = layer.rows.last_reader as usize;
+        self.at = layer.rows.last_reader;
         true
     }
 

@@ -58,10 +58,16 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
         pixels: &[u8],
         observer: &mut impl Observer,
     ) -> Result<Logits<'s>, InferError> {
-        check_length(pixels, self.input().elements())?;
+        let (height, row_elements) = (self.input().height, self.input().row_elements());
+        // `parse` has bounded the product: it need not saturate, as that of `Shape::elements`.
+        check_length(pixels, row_elements.wrapping_mul(height.into()))?;
         let mut session = self.session(scratch)?;
-        for row in pixels.chunks_exact(self.input().row_elements().max(1)) {
-            session.push_row_with(row, observer)?;
+        let mut rows = pixels;
+        for _ in 0..height {
+            let row = rows.split_at_checked(row_elements);
+            let (row, rest) = row.unwrap_or((rows, &[]));
+            session.advance(row, observer);
+            rows = rest;
         }
         let logits = session.executor.into_logits().as_flattened();
         Ok(Logits::new(logits, self.logit_frac_bits()))
@@ -100,9 +106,6 @@ impl<const LAYERS: usize> Session<'_, '_, '_, LAYERS> {
     ///
     /// # Errors
     /// As [`Session::push_row`].
-    // In the frame of a caller that holds a model, its variables would lie out of reach of short
-    // loads; a frame of its own takes more stack.
-    #[cfg_attr(feature = "fast", inline(never))]
     pub fn push_row_with(
         &mut self,
         pixels: &[u8],
@@ -112,6 +115,15 @@ impl<const LAYERS: usize> Session<'_, '_, '_, LAYERS> {
         if self.rows_left() == 0 {
             return Err(InferError::TooManyRows);
         }
+        self.advance(pixels, observer);
+        Ok(())
+    }
+
+    /// Takes a row of the right length.
+    // In the frame of a caller that holds a model, its variables would lie out of reach of short
+    // loads; a frame of its own takes more stack.
+    #[cfg_attr(feature = "fast", inline(never))]
+    fn advance(&mut self, pixels: &[u8], observer: &mut impl Observer) {
         self.executor.push([pixels]);
         while let Some(step) = self.executor.next_step() {
             observer.enter(step.layer);
@@ -119,7 +131,6 @@ impl<const LAYERS: usize> Session<'_, '_, '_, LAYERS> {
             self.tell(step, observer);
             observer.leave(step.layer);
         }
-        Ok(())
     }
 
     /// The logits, once all rows have been pushed.

@@ -104,12 +104,9 @@ pub(crate) trait Kernels<const IMAGES: usize>: Copy {
 }
 
 /// Pixels of the usual images, of one or three `CHANNELS`, as activations.
-fn subtract<const CHANNELS: usize>(
-    row: &mut [[i16; CHANNELS]],
-    pixels: &[u8],
-    zero: [u8; CHANNELS],
-) {
-    for (row, pixel) in row.iter_mut().zip(pixels.as_chunks::<CHANNELS>().0) {
+fn subtract<const CHANNELS: usize>(row: &mut [i16], pixels: &[u8], zero: [u8; CHANNELS]) {
+    let row = row.as_chunks_mut::<CHANNELS>().0.iter_mut();
+    for (row, pixel) in row.zip(pixels.as_chunks::<CHANNELS>().0) {
         for ((activation, &pixel), zero) in row.iter_mut().zip(pixel).zip(zero) {
             *activation = i16::from(pixel) - i16::from(zero);
         }
@@ -135,13 +132,10 @@ impl Kernels<1> for OneImage {
     }
 
     fn store_pixels(self, [pixels]: [&[u8]; 1], zero: &[u8], row: &mut [[i16; 1]]) {
-        match zero {
-            [zero] => subtract(row.as_flattened_mut().as_chunks_mut().0, pixels, [*zero]),
-            [r, g, b] => subtract(
-                row.as_flattened_mut().as_chunks_mut().0,
-                pixels,
-                [*r, *g, *b],
-            ),
+        let stored = row.as_flattened_mut();
+        match *zero {
+            [gray] if cfg!(feature = "fast") => subtract(stored, pixels, [gray]),
+            [r, g, b] if cfg!(feature = "fast") => subtract(stored, pixels, [r, g, b]),
             _ => scalar::store_pixels([pixels], zero, row),
         }
     }

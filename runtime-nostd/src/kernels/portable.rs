@@ -1,6 +1,8 @@
-//! Kernels for the other microcontrollers (Cortex-M0, RISC-V), in safe Rust. Weights are read as
-//! words, a pair at a time: on Cortex-M0 that takes no longer than to read one of them. Products are
-//! exact.
+//! Kernels in safe Rust: for Cortex-M0 and RISC-V, and for larger cores without the feature `assembly`.
+//! Weights are read as words, a pair at a time: on Cortex-M0 that takes no longer than to read one of
+//! them. Products are exact.
+
+use core::array::from_fn;
 
 use super::scalar::{ConvRow, Filters};
 use crate::blob::GROUP;
@@ -8,70 +10,50 @@ use crate::blob::GROUP;
 /// Computes a row of a convolution into `out`, `[columns, spacing]` from the first of the filters on.
 #[inline(never)]
 pub(crate) fn conv_row(row: &ConvRow<'_>, out: &mut [i16]) {
-    for (group, (bias, weights)) in groups(row.filters).enumerate() {
-        let out = out.get_mut(group * GROUP..).unwrap_or(&mut []);
-        if let Ok(&bias) = <&[i32; GROUP]>::try_from(bias) {
-            columns(row, bias, weights, GROUP, out, add_four);
-            continue;
-        }
-        for (member, &one) in bias.iter().enumerate() {
-            let out = out.get_mut(member..).unwrap_or(&mut []);
-            columns(
-                row,
-                [one],
-                weights,
-                bias.len(),
-                out,
-                |sums, row, weights| {
-                    add_one(sums, row, weights, member, bias.len());
-                },
-            );
-        }
+    let packing = row.filters.packing;
+    let filter_words = packing.rows * packing.stored_row() / 2;
+    for (group, bias) in row.filters.bias.chunks(GROUP).enumerate() {
+        let first = group * GROUP;
+        let weights = words(row.filters, first * filter_words);
+        let out = out.get_mut(first..).unwrap_or(&mut []);
+        columns(row, bias, weights, out);
     }
 }
 
 /// Adds the input row `y` to the sums of a dense layer.
 pub(crate) fn dense_row(filters: &Filters<'_>, y: usize, row: &[i16], sums: &mut [i32]) {
     let pairs = filters.packing.stored_row() / 2;
-    for (sums, (_, weights)) in sums.chunks_mut(GROUP).zip(groups(filters)) {
+    for (group, sums) in sums.chunks_mut(GROUP).enumerate() {
         let members = sums.len();
-        let row_words = pairs * members;
-        let weights = weights.get(y * row_words..).unwrap_or(&[]);
-        let weights = weights.get(..row_words).unwrap_or(&[]);
+        let before = (group * GROUP * filters.packing.rows + y * members) * pairs;
+        let weights = words(filters, before);
+        let weights = weights.get(..members * pairs).unwrap_or(&[]);
         if let Ok(sums) = sums.try_into() {
             add_four(sums, row, weights);
             continue;
         }
         for (member, sum) in sums.iter_mut().enumerate() {
-            add_one(core::array::from_mut(sum), row, weights, member, members);
+            add_one(sum, row, weights, member, members);
         }
     }
 }
 
-/// Biases and weights of each group, a pair of weights in a word.
-fn groups<'a>(filters: &Filters<'a>) -> impl Iterator<Item = (&'a [i32], &'a [i32])> {
+/// The weights behind the first words, a pair in a word.
+fn words<'a>(filters: &Filters<'a>, first: usize) -> &'a [i32] {
     // Parameters lie at whole words: nothing is before the first one.
     let (_, words, _) = bytemuck::pod_align_to(filters.weights);
-    let filter_words = filters.packing.rows * filters.packing.stored_row() / 2;
-    let groups = words.chunks((filter_words * GROUP).max(1));
-    filters.bias.chunks(GROUP).zip(groups)
+    words.get(first..).unwrap_or(&[])
 }
 
-/// All columns of `N` filters of a group of `members` into `out`, from their first output on. `add` adds a
-/// row of pairs to the sums, with the weights of the group.
-fn columns<const N: usize>(
-    row: &ConvRow<'_>,
-    bias: [i32; N],
-    weights: &[i32],
-    members: usize,
-    out: &mut [i16],
-    add: impl Fn(&mut [i32; N], &[i16], &[i32]),
-) {
+/// All columns of a group of filters into `out`, from their first output on.
+fn columns(row: &ConvRow<'_>, bias: &[i32], weights: &[i32], out: &mut [i16]) {
+    let members = bias.len();
     let row_words = row.filters.packing.stored_row() / 2 * members;
     let skipped_words = row.skipped_kernel_rows * row_words;
     let weights = weights.get(skipped_words..).unwrap_or(&[]);
-    for (column, stored) in (0..row.columns).zip(out.chunks_mut(row.spacing.max(1))) {
-        let mut sums = bias;
+    let start: [i32; GROUP] = from_fn(|member| bias.get(member).copied().unwrap_or(0));
+    for column in 0..row.columns {
+        let mut sums = start;
         let mut weights = weights;
         for elements in row.rows.iter() {
             let Some((weight_row, rest)) = weights.split_at_checked(row_words) else {
@@ -79,9 +61,17 @@ fn columns<const N: usize>(
             };
             weights = rest;
             let window = elements.get(column * row.step..).unwrap_or(&[]);
-            add(&mut sums, window.as_flattened(), weight_row);
+            let window = window.as_flattened();
+            if members == GROUP {
+                add_four(&mut sums, window, weight_row);
+            } else {
+                for (member, sum) in sums.iter_mut().take(members).enumerate() {
+                    add_one(sum, window, weight_row, member, members);
+                }
+            }
         }
-        for (stored, sum) in stored.iter_mut().zip(sums) {
+        let stored = out.get_mut(column * row.spacing..).unwrap_or(&mut []);
+        for (stored, &sum) in stored.iter_mut().zip(sums.iter().take(members)) {
             *stored = row.store.store(sum);
         }
     }
@@ -99,8 +89,8 @@ fn add_four(sums: &mut [i32; GROUP], row: &[i16], weights: &[i32]) {
 }
 
 /// Adds a row of pairs to the sum of one `member` of a group of `members`.
-#[inline(never)]
-fn add_one([sum]: &mut [i32; 1], row: &[i16], weights: &[i32], member: usize, members: usize) {
+#[inline(always)]
+fn add_one(sum: &mut i32, row: &[i16], weights: &[i32], member: usize, members: usize) {
     let pairs = row.as_chunks().0;
     let weights = weights.iter().skip(member).step_by(members.max(1));
     for (&pair, &weights) in pairs.iter().zip(weights) {

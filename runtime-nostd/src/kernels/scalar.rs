@@ -1,5 +1,7 @@
 //! The specification of the sums: portable, safe, no panic.
 
+use core::array::from_fn;
+
 use crate::blob::{GROUP, Packing};
 use crate::q8_8::{Product, Requantize, rounded_product};
 
@@ -117,36 +119,26 @@ impl ConvRow<'_> {
     /// Computes the row of a depthwise convolution into `out`, `[columns, channels]`.
     #[inline(never)]
     pub(crate) fn run_depthwise(&self, out: &mut [i16]) {
-        for (group, (bias, weights)) in self.filters.groups().enumerate() {
+        let packing = self.filters.packing;
+        for (group, bias) in self.filters.bias.chunks(GROUP).enumerate() {
             let first = group * GROUP;
-            if let Ok(&bias) = <&[i32; GROUP]>::try_from(bias) {
-                self.depthwise(bias, weights, GROUP, first, out);
-                continue;
-            }
-            for (member, &one) in bias.iter().enumerate() {
-                let weights = weights.get(member..).unwrap_or(&[]);
-                self.depthwise([one], weights, bias.len(), first + member, out);
-            }
+            let before = first * packing.rows * packing.row_elements;
+            let weights = self.filters.weights.get(before..).unwrap_or(&[]);
+            self.depthwise(bias, weights, first, out);
         }
     }
 
-    /// All columns of `N` channels from `first` on, whose weights start with `weights`, in a group of
-    /// `members`.
-    fn depthwise<const N: usize>(
-        &self,
-        bias: [i32; N],
-        weights: &[i16],
-        members: usize,
-        first: usize,
-        out: &mut [i16],
-    ) {
+    /// All columns of a group of channels from `first` on.
+    fn depthwise(&self, bias: &[i32], weights: &[i16], first: usize, out: &mut [i16]) {
         let taps = self.filters.packing.row_elements;
+        let members = bias.len().max(1);
         let skipped_weights = self.skipped_kernel_rows * taps * members;
         let weights = weights.get(skipped_weights..).unwrap_or(&[]);
         let channels = self.filters.packing.filters.max(1);
-        for (column, pixel) in out.chunks_exact_mut(channels).enumerate() {
-            let mut sums = bias;
-            let mut weights = weights.chunks(members.max(1));
+        let start: [i32; GROUP] = from_fn(|member| bias.get(member).copied().unwrap_or(0));
+        for column in 0..self.columns {
+            let mut sums = start;
+            let mut weights = weights.chunks(members);
             for row in self.rows.iter() {
                 let window = row.get(column * self.step + first..).unwrap_or(&[]);
                 let pixels = window.chunks(channels).take(taps);
@@ -156,8 +148,8 @@ impl ConvRow<'_> {
                     }
                 }
             }
-            let stored = pixel.get_mut(first..).unwrap_or(&mut []);
-            for (stored, sum) in stored.iter_mut().zip(sums) {
+            let stored = out.get_mut(column * channels + first..).unwrap_or(&mut []);
+            for (stored, &sum) in stored.iter_mut().zip(sums.iter().take(members)) {
                 *stored = self.store.store(sum);
             }
         }

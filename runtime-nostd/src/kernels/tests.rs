@@ -44,7 +44,7 @@ impl Case {
         ConvRow {
             filters,
             rows: Rows {
-                buffer: &self.buffer,
+                buffer: self.buffer.as_chunks().0,
                 row_elements: self.row_elements,
                 capacity: self.capacity,
                 first: self.first,

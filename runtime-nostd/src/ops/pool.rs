@@ -4,9 +4,10 @@
 use core::num::NonZeroU32;
 use core::ops::Range;
 
-use crate::geometry::{Shape, Window};
+use crate::geometry::Window;
 use crate::kernels::Kernels;
 use crate::kernels::scalar::Rows;
+use crate::layer::Layer;
 use crate::q8_8;
 
 /// The horizontal position of a pooling window over a row.
@@ -15,14 +16,18 @@ pub(crate) struct Columns {
     pub(crate) window: Window,
     pub(crate) width: usize,
     pub(crate) channels: usize,
+    /// Columns of the output.
+    pub(crate) outputs: usize,
 }
 
 impl Columns {
-    pub(crate) const fn new(window: Window, input: Shape) -> Self {
+    /// Those of `layer`, which pools.
+    pub(crate) const fn new(window: Window, layer: &Layer<'_>) -> Self {
         Self {
             window,
-            width: input.width as usize,
-            channels: input.channels as usize,
+            width: layer.input.width as usize,
+            channels: layer.input.channels as usize,
+            outputs: layer.output.width as usize,
         }
     }
 
@@ -61,8 +66,7 @@ pub(crate) fn max_row<const IMAGES: usize>(
     seen: Seen,
     out: &mut [[i16; IMAGES]],
 ) {
-    let all = out.len() / columns.channels.max(1);
-    max_windows(columns, row, seen, out, 0..all);
+    max_windows(columns, row, seen, out, 0..columns.outputs);
 }
 
 /// As [`max_row`], for some of the output columns.
@@ -74,23 +78,19 @@ pub(crate) fn max_windows<const IMAGES: usize>(
     wanted: Range<usize>,
 ) {
     let channels = columns.channels.max(1);
-    let elements = wanted.start * channels..wanted.end * channels;
-    let pixels = out.get_mut(elements).unwrap_or(&mut []);
-    for (x, pixel) in wanted.zip(pixels.chunks_exact_mut(channels)) {
+    for x in wanted {
+        let pixel = out.get_mut(x * channels..(x + 1) * channels);
+        let maxima = pixel.unwrap_or(&mut []).as_flattened_mut();
         if seen == Seen::Nothing {
-            pixel.fill([i16::MIN; IMAGES]);
+            maxima.fill(i16::MIN);
         }
         // Two columns at a time: the maximum so far is loaded and stored half as often.
-        for pair in columns
-            .elements(row, x)
-            .chunks((columns.channels * 2).max(1))
-        {
-            let (a, b) = pair
-                .split_at_checked(columns.channels)
-                .unwrap_or((pair, pair));
-            let b = if b.is_empty() { a } else { b };
-            let maxima = pixel.as_flattened_mut().iter_mut();
-            for ((maximum, &a), &b) in maxima.zip(a.as_flattened()).zip(b.as_flattened()) {
+        let mut elements = columns.elements(row, x);
+        while let Some((a, behind)) = elements.split_at_checked(channels) {
+            let (b, behind) = behind.split_at_checked(channels).unwrap_or((a, behind));
+            elements = behind;
+            let columns = a.as_flattened().iter().zip(b.as_flattened());
+            for (maximum, (&a, &b)) in maxima.iter_mut().zip(columns) {
                 *maximum = (*maximum).max(a).max(b);
             }
         }

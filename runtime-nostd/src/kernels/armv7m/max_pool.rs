@@ -26,10 +26,14 @@ struct Part {
 
 /// As [`pool::max_row`], of one image.
 pub(crate) fn max_row(columns: Columns, row: &[[i16; 1]], seen: Seen, out: &mut [[i16; 1]]) {
-    let channels = columns.channels;
-    let all = out.len() / channels.max(1);
+    let Columns {
+        channels,
+        outputs: all,
+        ..
+    } = columns;
     let whole = whole_windows(columns, all);
-    if whole.is_empty() || channels < UNIT || row.len() < columns.width * channels {
+    let fits = row.len() >= columns.width * channels && out.len() >= all * channels;
+    if whole.is_empty() || channels < UNIT || !fits {
         return pool::max_row(columns, row, seen, out);
     }
     for edge in [0..whole.start, whole.end..all] {

@@ -65,9 +65,13 @@ pub(crate) const CORES: [Core; 4] = [
 ];
 
 impl Core {
-    /// Whether the runtime's feature `fast` adds kernels for it.
-    pub(crate) fn has_fast_kernels(&self) -> bool {
-        self.target.starts_with("thumbv7")
+    /// The kernels that the runtime's features choose from, those of all features last.
+    pub(crate) fn kernels(&self) -> &'static [Kernels] {
+        if self.target.starts_with("thumbv7") {
+            &[Kernels::Portable, Kernels::Assembly, Kernels::Fast]
+        } else {
+            &[Kernels::Fast]
+        }
     }
 }
 
@@ -154,12 +158,25 @@ impl Plugin {
 }
 
 /// Which kernels the firmware has.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kernels {
+    /// Those in Rust.
+    Portable,
+    /// Those in assembly that know no shape.
+    Assembly,
     /// All that the core has.
     Fast,
-    /// Those that are there without the runtime's feature `fast`.
-    Small,
+}
+
+impl Kernels {
+    /// The features of the firmware.
+    const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Portable => &["--no-default-features"],
+            Self::Assembly => &["--no-default-features", "--features", "assembly"],
+            Self::Fast => &[],
+        }
+    }
 }
 
 /// The firmware, built for a core.
@@ -184,7 +201,7 @@ impl Firmware {
             .args(toolchain.split_whitespace())
             .args(["--config", &cpu])
             .args(["build", "--quiet", "--release", "--target", core.target])
-            .args((kernels == Kernels::Small).then_some("--no-default-features"))
+            .args(kernels.features())
             .arg("--message-format=json-render-diagnostics"))?;
         let program = executable(&built).ok_or(Error::Output {
             what: "cargo",

@@ -45,19 +45,15 @@ fn run(judge: impl FnOnce(&Report) -> Result<(), Error>) -> Result<(), Error> {
     let plugin = Plugin::build()?;
     let mut report = Report::default();
     for core in &CORES {
-        if core.has_fast_kernels() {
-            compare(
-                &Firmware::build(core, Kernels::Small)?,
-                &random_cases,
-                &plugin,
-            )?;
+        for &kernels in core.kernels() {
+            let firmware = Firmware::build(core, kernels)?;
+            compare(&firmware, &random_cases, &plugin)?;
+            eprintln!(
+                "{}, {kernels:?}: {RANDOM_NETWORKS} random networks as the reference",
+                core.name
+            );
         }
         let firmware = Firmware::build(core, Kernels::Fast)?;
-        compare(&firmware, &random_cases, &plugin)?;
-        eprintln!(
-            "{}: {RANDOM_NETWORKS} random networks as the reference",
-            core.name
-        );
         for file in &workload_cases {
             for (counts, workload) in firmware.count(file, &plugin)?.into_iter().zip(&workloads) {
                 report.rows.push(Row {
