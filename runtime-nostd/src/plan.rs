@@ -66,12 +66,10 @@ const fn stream_mut<'l>(
     layers: &'l mut [Layer<'_>],
     map: usize,
 ) -> Option<&'l mut Stream> {
-    if map == 0 {
-        Some(&mut image.rows)
-    } else if map <= layers.len() {
-        Some(&mut layers[map - 1].rows)
-    } else {
-        None
+    match map.checked_sub(1) {
+        None => Some(&mut image.rows),
+        Some(index) if index < layers.len() => Some(&mut layers[index].rows),
+        Some(_) => None,
     }
 }
 
