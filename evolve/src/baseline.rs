@@ -22,6 +22,7 @@ use crate::genome::{Gene, Genome, Header, LEARNING_RATES, PoolKind};
 use crate::individual::InvalidIndividual;
 use crate::inherit::Heritage;
 use crate::polish::Course;
+use crate::seed::{SeedError, genome_of};
 use crate::space::{NotInSpace, SearchSpace};
 use crate::streams::{Purpose, stream};
 use crate::train::{Backend, TrainError};
@@ -88,6 +89,9 @@ pub enum BaselineError {
     /// The layers make no network that evolution could start from.
     #[error("the listed layers: {0}")]
     NotInSpace(#[from] NotInSpace),
+    /// A layer has no gene.
+    #[error("the listed layers: {0}")]
+    NoGene(#[from] SeedError),
     /// The network cannot be built.
     #[error(transparent)]
     Invalid(#[from] InvalidIndividual),
@@ -154,7 +158,7 @@ impl LayerList {
     /// The untrained network, and its cost.
     ///
     /// # Errors
-    /// A layer does not fit, or the network is beyond the space's limits.
+    /// A layer does not fit or has no gene, or the network is beyond the space's limits.
     pub fn network(
         &self,
         space: &SearchSpace,
@@ -166,6 +170,8 @@ impl LayerList {
         let nobody = Heritage::default();
         let mut rng = stream(seed, Purpose::Initial);
         let individual = draft.express(0, [&nobody, &nobody], space, &mut rng)?;
+        // What is no genome again could not seed an evolution.
+        genome_of(&individual.network, *LEARNING_RATES.start())?;
         Ok((individual.network, cost))
     }
 }
@@ -232,7 +238,7 @@ mod tests {
     use runtime_nostd::geometry::Shape;
 
     use super::*;
-    use crate::seed::genome_of;
+
     use crate::settings::Settings;
 
     fn cifar_space() -> SearchSpace {

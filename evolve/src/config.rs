@@ -73,8 +73,11 @@ pub enum TomlError {
 
 impl Config {
     /// The configuration as a text that `evolve run --config` reads.
+    ///
+    /// # Panics
+    /// If a path is not in Unicode, or a number above `i64::MAX`: no [`RunOptions`] say such.
     pub fn to_toml(&self) -> String {
-        toml::to_string(&RunOptions::from(self)).expect("plain data serializes")
+        toml::to_string(&RunOptions::from(self)).expect("options of the command line serialize")
     }
 
     /// The configuration that a text written by [`Config::to_toml`] says.

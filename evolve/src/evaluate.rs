@@ -20,10 +20,20 @@ use crate::train::{Backend, TrainError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arithmetic {
-    /// f32, as trained.
+    /// f32, as trained, of networks that can be deployed.
     Float,
     /// Q8.8, on the exported blob.
     Fixed(Product),
+}
+
+impl Arithmetic {
+    /// The products of the blob that is exported.
+    pub fn product(self) -> Product {
+        match self {
+            Self::Fixed(product) => product,
+            Self::Float => Product::Exact,
+        }
+    }
 }
 
 /// Why a network has no accuracy.
@@ -54,7 +64,7 @@ impl EvaluateError {
 /// How many of `images` a network classifies correctly.
 ///
 /// # Errors
-/// In fixed point, if the network cannot be exported.
+/// The network cannot be exported, also in f32: what cannot be deployed has no accuracy.
 pub fn count_correct(
     network: &Network,
     images: &Images,
@@ -75,7 +85,7 @@ pub fn count_right(classes: &[usize], images: &Images) -> usize {
 /// The class that a network gives to each of `images`.
 ///
 /// # Errors
-/// In fixed point, if the network cannot be exported.
+/// As [`count_correct`].
 pub fn classify(
     network: &Network,
     images: &Images,
@@ -83,7 +93,10 @@ pub fn classify(
     backend: &impl Backend,
 ) -> Result<Vec<usize>, EvaluateError> {
     match arithmetic {
-        Arithmetic::Float => Ok(classify_f32(network, images, backend)?),
+        Arithmetic::Float => {
+            export(network, arithmetic.product())?;
+            Ok(classify_f32(network, images, backend)?)
+        }
         Arithmetic::Fixed(product) => {
             let exported = export(network, product)?;
             let model = exported

@@ -11,7 +11,9 @@ use thiserror::Error;
 
 use crate::baseline::{self, BaselineError};
 use crate::config::Config;
+use crate::folder::read_json;
 use crate::history::History;
+use crate::results::Report;
 use crate::run::{Run, RunError, Session};
 use crate::settings::Polish;
 use crate::train::Backend;
@@ -34,6 +36,19 @@ pub enum ExperimentError {
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// There is another run where one is planned.
+    #[error(
+        "{}: this run was started with {was}, and is now to have {planned}: repeat the experiment as it \
+         was, or give another --output", folder.display()
+    )]
+    OtherRun {
+        /// The run's folder.
+        folder: PathBuf,
+        /// The first line of its configuration that differs.
+        was: String,
+        /// What is planned in its place.
+        planned: String,
+    },
     /// A run.
     #[error("{}: {source}", folder.display())]
     Run {
@@ -79,25 +94,49 @@ pub fn run_folders(experiment: &Experiment, scale: Scale, folder: &Path) -> Vec<
 
 fn finish<B: Backend>(run: &PlannedRun, session: &Session<'_, B>) -> Result<(), ExperimentError> {
     let folder = &run.folder;
-    // The last file that a run writes.
-    if folder.join("timing.json").exists() {
+    let failed = |source| ExperimentError::Run {
+        folder: folder.clone(),
+        source: Box::new(source),
+    };
+    if !folder.join("journal").exists() {
+        let run = Run::start(folder, run.config.clone(), session);
+        run.and_then(Run::finish).map_err(failed)?;
         return Ok(());
     }
-    let finished = if folder.join("journal").exists() {
-        History::resume(folder)
-            .map_err(RunError::from)
-            .and_then(|continuation| Run::resume(folder, continuation, |plan| plan, session))
-    } else {
-        Run::start(folder, run.config.clone(), session)
+    let continuation = History::resume(folder).map_err(|error| failed(error.into()))?;
+    check_same(run, &continuation.history.start().config)?;
+    if !is_finished(run)? {
+        let run = Run::resume(folder, continuation, |plan| plan, session);
+        run.and_then(Run::finish).map_err(failed)?;
     }
-    .and_then(Run::finish);
-    match finished {
-        Ok(_) => Ok(()),
-        Err(source) => Err(ExperimentError::Run {
-            folder: folder.clone(),
-            source: Box::new(source),
-        }),
+    Ok(())
+}
+
+/// Refuses a run that was started otherwise than it is planned.
+fn check_same(run: &PlannedRun, started: &Config) -> Result<(), ExperimentError> {
+    let (was, planned) = (started.to_toml(), run.config.to_toml());
+    let mut lines = was.lines().zip(planned.lines());
+    match lines.find(|(was, planned)| was != planned) {
+        None if *started == run.config => Ok(()),
+        lines => {
+            let (was, planned) = lines.unwrap_or(("other options", "those of this version"));
+            Err(ExperimentError::OtherRun {
+                folder: run.folder.clone(),
+                was: was.to_owned(),
+                planned: planned.to_owned(),
+            })
+        }
     }
+}
+
+/// Whether a run has the results of all its generations. One whose time was up has results, too.
+fn is_finished(run: &PlannedRun) -> Result<bool, ExperimentError> {
+    // The last file that a run writes.
+    if !run.folder.join("timing.json").exists() {
+        return Ok(false);
+    }
+    let report: Report = read_json(&run.folder.join("report.json"))?;
+    Ok(report.generations >= run.config.settings.generations)
 }
 
 /// Trains the network that all runs start from, unless it is there already.

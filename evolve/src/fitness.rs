@@ -23,7 +23,8 @@ impl FitnessFunction {
     pub fn fitness(&self, accuracy: f64, parameters: u64) -> f64 {
         if accuracy >= self.min_accuracy {
             let size = parameters.max(1) as f64 / self.reference_parameters.max(1) as f64;
-            accuracy * (self.size_weight / size.ln_1p() + 1.0)
+            // The same bits on every machine, unlike the system's.
+            accuracy * (self.size_weight / libm::log1p(size) + 1.0)
         } else {
             0.0
         }

@@ -28,6 +28,21 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::population::Member;
 
+/// What a run writes beside its journal.
+const NAMES: [&str; 11] = [
+    "config.toml",
+    "generations.jsonl",
+    "best",
+    "front.jsonl",
+    "front",
+    "polished",
+    "winner.network",
+    "winner.q88",
+    "winner.rs",
+    "report.json",
+    "timing.json",
+];
+
 /// What to do about a file that follows from the journal and is not what this program writes.
 pub const ANEW: &str = "damaged, or by an earlier version; evolve resume writes it anew";
 
@@ -77,6 +92,23 @@ pub struct Folder {
 }
 
 impl Folder {
+    /// The folder at `path` for a new run, which is created if need be.
+    ///
+    /// # Errors
+    /// It cannot be created, or has a file already that the run would replace.
+    pub fn start(path: &Path) -> Result<Self, FileError> {
+        let mut names = NAMES.into_iter().map(|name| path.join(name));
+        // A journal is refused by who writes it.
+        if !path.join("journal").exists()
+            && let Some(existing) = names.find(|path| path.exists())
+        {
+            let what = "already there: give a new run an empty folder";
+            let source = io::Error::new(io::ErrorKind::AlreadyExists, what);
+            return Err(at(&existing, source));
+        }
+        Self::open(path)
+    }
+
     /// The folder at `path`, which is created if need be.
     ///
     /// # Errors
@@ -106,6 +138,15 @@ impl Folder {
         match fs::read(&path) {
             Ok(existing) if existing == bytes => Ok(()),
             _ => write_atomically(&path, bytes).map_err(|source| at(&path, source)),
+        }
+    }
+
+    /// Removes the file `name`, if there is one.
+    fn remove(&self, name: &str) -> Result<(), FileError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(at(&path, source)),
+            _ => Ok(()),
         }
     }
 
@@ -172,13 +213,14 @@ impl Folder {
     ) -> Result<(), FileError> {
         let [in_f32, blob] = network_names(id);
         self.put(&format!("{name}/{in_f32}"), &to_bytes(network))?;
+        let blob = format!("{name}/{blob}");
         match export(network, product) {
-            Ok(exported) => self.put(&format!("{name}/{blob}"), exported.blob.as_bytes()),
-            Err(_) => Ok(()),
+            Ok(exported) => self.put(&blob, exported.blob.as_bytes()),
+            Err(_) => self.remove(&blob),
         }
     }
 
-    /// Removes everything from the folder `name` but the networks and blobs of `ids`.
+    /// Removes all networks and blobs of individuals from the folder `name` but those of `ids`.
     ///
     /// # Errors
     /// A file cannot be removed; the error names it.
@@ -189,7 +231,8 @@ impl Folder {
         for entry in fs::read_dir(&folder).map_err(|source| at(&folder, source))? {
             let entry = entry.map_err(|source| at(&folder, source))?;
             let name = entry.file_name();
-            if !name.to_str().is_some_and(|name| expected.contains(name)) {
+            let name = name.to_str().unwrap_or_default();
+            if is_network_name(name) && !expected.contains(name) {
                 let path = entry.path();
                 fs::remove_file(&path).map_err(|source| at(&path, source))?;
             }
@@ -201,6 +244,12 @@ impl Folder {
 /// Names of an individual's network and blob.
 fn network_names(id: u64) -> [String; 2] {
     ["network", "q88"].map(|suffix| format!("{id:06}.{suffix}"))
+}
+
+/// Whether a file may be one of [`network_names`].
+fn is_network_name(name: &str) -> bool {
+    let id = name.strip_suffix(".network").or(name.strip_suffix(".q88"));
+    id.is_some_and(|id| id.len() >= 6 && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The Pareto front of the run in `folder`, smallest network first.

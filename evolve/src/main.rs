@@ -24,7 +24,7 @@ use evolve::run::{Plan, Run, RunError, Session};
 use evolve::terminal::Terminal;
 use evolve::train::Lanes;
 use exporter::dataset::Dataset;
-use exporter::file::{write_atomically, write_network};
+use exporter::file::{check_folder, write_atomically, write_network};
 
 /// Held while files are written, so that no signal ends the process in the middle of one.
 static WRITING: Mutex<()> = Mutex::new(());
@@ -139,6 +139,8 @@ fn train_baseline(options: BaselineOptions) -> Result<(), Box<dyn Error>> {
     let list = LayerList::read(&options.layers)?;
     let output = options.output.clone();
     let config = options.config();
+    // Before the training, not behind it.
+    check_folder(&output)?;
     let terminal = Terminal::default();
     let print_epoch = |epoch, loss| {
         terminal.print_line(&format!("epoch {:>3}: loss {loss:.4}", epoch + 1));

@@ -21,7 +21,7 @@ pub use run::{PolishOptions, RunOptions};
 
 /// Evolves small CNNs for microcontrollers.
 ///
-/// Without arguments: evolves on the bundled MNIST subset, in about two minutes.
+/// Without arguments: evolves on the bundled MNIST subset, in less than a minute.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -92,12 +92,12 @@ pub enum Command {
     /// picture and CSV.
     Experiment(ExperimentOptions),
     /// Overlay several runs: means and spreads of those that differ in their seed only, in one HTML
-    /// file, and as CSV beside it.
+    /// file, and as CSV and as an SVG picture beside it.
     Compare {
         /// The runs' folders; the runs may be going on.
         #[arg(required = true, value_name = "RUN")]
         folders: Vec<PathBuf>,
-        /// File to write; the CSV file has the same name with the extension csv.
+        /// File to write; the others have the same name with the extensions csv and svg.
         #[arg(long, short, value_name = "FILE", default_value = "compare.html")]
         output: PathBuf,
     },
@@ -155,7 +155,7 @@ pub struct ExperimentOptions {
     /// Folder for the folders of experiments.
     #[arg(long, short, value_name = "DIR", default_value = "experiments")]
     pub output: PathBuf,
-    /// The share of the protocol's seeds and generations, for a quick look.
+    /// The share of the protocol's seeds, generations and training images, for a quick look.
     #[arg(long, value_name = "SHARE", default_value = "1", value_parser = parse_scale)]
     pub scale: Scale,
     /// Candidates trained at the same time [default: one per core].

@@ -25,7 +25,7 @@ pub struct Member {
 /// A candidate as reports see it: no weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// What selection sees; all 0 where the candidate was rejected.
+    /// What selection sees; accuracy and fitness are 0 where the candidate was rejected.
     pub candidate: Candidate,
     /// Parents and operators.
     pub birth: Birth,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use exporter::dataset::LoadObserver;
-use exporter::export::ExportError;
+use exporter::export::{ExportError, export};
 use exporter::file::{FileError, to_bytes};
 use exporter::network::Network;
 use runtime_nostd::q8_8::Product;
@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::config::Config;
 use crate::data::{Data, DataError};
-use crate::evaluate::{Arithmetic, EvaluateError};
+use crate::evaluate::EvaluateError;
 use crate::folder::Folder;
 use crate::history::{Chronicle, Continuation, Event, HistoryError, Start};
 use crate::journal::JournalError;
@@ -78,6 +78,14 @@ pub enum RunError {
         path: PathBuf,
         /// The reason.
         source: SearchError,
+    },
+    /// The seed network cannot be deployed, nor evaluated.
+    #[error("{}: the network cannot be exported: {source}", path.display())]
+    SeedExport {
+        /// Its file.
+        path: PathBuf,
+        /// The reason.
+        source: ExportError,
     },
     /// The journal.
     #[error(transparent)]
@@ -179,14 +187,19 @@ impl<'a, B: Backend> Run<'a, B> {
         let config = &start.config;
         let seeds = start.seed_network.as_slice();
         let individuals = founders(&config.settings, &data.space, config.seed, seeds);
-        individuals.map_err(|source| match &config.seed_network {
+        let individuals = individuals.map_err(|source| match &config.seed_network {
             Some(path) => RunError::SeedRefused {
                 path: path.clone(),
                 source,
             },
             None => source.into(),
         })?;
-        let folder = Folder::open(folder)?;
+        if let (Some(path), Some(seed)) = (&config.seed_network, individuals.first()) {
+            let path = path.clone();
+            export(&seed.network, config.arithmetic.product())
+                .map_err(|source| RunError::SeedExport { path, source })?;
+        }
+        let folder = Folder::start(folder)?;
         let chronicle = Chronicle::start(folder.path(), &start)?;
         Ok(Self::new(folder, start, data, chronicle, session))
     }
@@ -432,10 +445,7 @@ impl<'a, B: Backend> Run<'a, B> {
 
     /// The product of the blobs.
     fn product(&self) -> Product {
-        match self.config.arithmetic {
-            Arithmetic::Fixed(product) => product,
-            Arithmetic::Float => Product::Exact,
-        }
+        self.config.arithmetic.product()
     }
 }
 

@@ -148,6 +148,8 @@ impl LoadObserver for Terminal {
 
 impl Observer for Terminal {
     fn run_starts(&self, settings: &Settings) {
+        // An experiment's run after another has a pace of its own.
+        *self.start.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.bar.set_position(0);
         self.bar.set_message("evaluating the initial population");
         self.look(TRAINING);

@@ -151,13 +151,27 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// As [`File::create`], but says which of file and folder is missing.
 fn create(path: &Path) -> io::Result<File> {
-    File::create(path).map_err(|error| match path.parent() {
-        Some(folder) if error.kind() == io::ErrorKind::NotFound && !folder.exists() => {
-            let what = format!("there is no folder {}; create it first", folder.display());
-            io::Error::new(error.kind(), what)
-        }
-        _ => error,
-    })
+    File::create(path).map_err(|error| missing_folder(path).unwrap_or(error))
+}
+
+/// Refuses a path in a folder that is not there, before time is spent on what is to be written.
+///
+/// # Errors
+/// [`FileError::Io`].
+pub fn check_folder(path: &Path) -> Result<(), FileError> {
+    match missing_folder(path) {
+        None => Ok(()),
+        Some(source) => Err(FileError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn missing_folder(path: &Path) -> Option<io::Error> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""))?;
+    let what = format!("there is no folder {}; create it first", folder.display());
+    (!folder.exists()).then(|| io::Error::new(io::ErrorKind::NotFound, what))
 }
 
 #[cfg(test)]

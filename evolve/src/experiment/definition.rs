@@ -88,7 +88,7 @@ pub struct Published {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
-    /// Accuracy on Dval, in the arithmetic of fitness.
+    /// Accuracy on Dval, of the blob.
     Accuracy,
     /// Parameters.
     Parameters,

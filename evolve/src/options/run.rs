@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{
     AlgorithmOption, ArithmeticOption, FlipOption, LayerRange, Preset, ProductOption,
-    ReplacementOption, SplitOption, parse_bytes, parse_operators,
+    ReplacementOption, SplitOption, parse_bytes, parse_operators, parse_path, whole_number,
 };
 use crate::config::Config;
 use crate::evaluate::Arithmetic;
@@ -35,14 +35,14 @@ pub struct RunOptions {
     pub output: Option<PathBuf>,
     /// Folder of the data set: IDX (MNIST) or CIFAR-10 binary files, or a sub-folder of PNG, JPEG or
     /// BMP files for each class [default: the bundled MNIST subset].
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = parse_path)]
     pub(super) data: Option<PathBuf>,
     /// How image files are read.
     #[command(flatten)]
     #[serde(flatten)]
     pub(super) images: ImageOptions,
     /// Where all random numbers come from [default: 1].
-    #[arg(long)]
+    #[arg(long, value_parser = whole_number::<u64>())]
     pub(super) seed: Option<u64>,
     /// Settings to start from [default: quick for the bundled data, else mnist].
     #[arg(long, value_enum)]
@@ -58,14 +58,14 @@ pub struct RunOptions {
     pub(super) product: Option<ProductOption>,
     /// A trained network that the initial population consists of (.network, or .onnx for a model of
     /// pixels of 0 to 1).
-    #[arg(long, value_name = "NETWORK")]
+    #[arg(long, value_name = "NETWORK", value_parser = parse_path)]
     pub(super) seed_network: Option<PathBuf>,
 
     /// Evolution, or one of the paper's comparisons with it [default: ea].
     #[arg(long, value_enum, help_heading = "Algorithm")]
     pub(super) algorithm: Option<AlgorithmOption>,
     /// Individuals of a population, |P|.
-    #[arg(long, value_name = "N", help_heading = "Algorithm")]
+    #[arg(long, value_name = "N", value_parser = whole_number::<usize>(), help_heading = "Algorithm")]
     pub(super) population: Option<usize>,
     /// Generations, `G_max`.
     #[arg(long, value_name = "N", help_heading = "Algorithm")]
@@ -76,7 +76,7 @@ pub struct RunOptions {
     /// Probability of mutation, `p_mut`.
     #[arg(long, value_name = "P", help_heading = "Algorithm")]
     pub(super) mutation: Option<f64>,
-    /// Relative probabilities of the six mutation operators, MO1 to MO6.
+    /// Probabilities of the six mutation operators, MO1 to MO6; what matters is their proportions.
     #[arg(
         long,
         value_name = "P,P,P,P,P,P",
@@ -114,10 +114,10 @@ pub struct RunOptions {
     pub(super) max_pool_size: Option<u8>,
 
     /// Most parameters of a candidate.
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = whole_number::<u64>(), help_heading = "Limits")]
     pub(super) max_params: Option<u64>,
     /// Most multiply-accumulates of a candidate.
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = whole_number::<u64>(), help_heading = "Limits")]
     pub(super) max_macs: Option<u64>,
     /// Most flash for a candidate's blob, in bytes, or as 64K or 1M.
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "Limits")]
@@ -126,11 +126,11 @@ pub struct RunOptions {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, help_heading = "Limits")]
     pub(super) max_arena: Option<u64>,
     /// Most elements of all feature maps of a candidate: bounds the memory of training.
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    #[arg(long, value_name = "N", value_parser = whole_number::<u64>(), help_heading = "Limits")]
     pub(super) max_activations: Option<u64>,
 
     /// Images of one step of gradient descent.
-    #[arg(long, value_name = "N", help_heading = "Training")]
+    #[arg(long, value_name = "N", value_parser = whole_number::<usize>(), help_heading = "Training")]
     pub(super) batch_size: Option<usize>,
     /// Share of Dtrain that is trained on, for a quicker look [default: 1].
     #[arg(long, value_name = "SHARE", help_heading = "Training")]
@@ -192,8 +192,12 @@ impl RunOptions {
             None | Some(ProductOption::Exact) => Product::Exact,
             Some(ProductOption::Rounded) => Product::Rounded,
         };
-        // A run must find its data again from any working directory.
-        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        // A run must find its data again from any working directory whose path its files can state.
+        let absolute = |path: &PathBuf| {
+            let absolute = std::path::absolute(path).ok();
+            let absolute = absolute.filter(|path| path.to_str().is_some());
+            absolute.unwrap_or_else(|| path.clone())
+        };
         Config {
             seed: self.seed.unwrap_or(1),
             data: self.data.as_ref().map(absolute),

@@ -1,10 +1,13 @@
 //! What single options can be.
 
+use std::convert::Infallible;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use clap::builder::RangedU64ValueParser;
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::Scale;
@@ -34,7 +37,7 @@ impl From<FlipOption> for Flip {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Preset {
-    /// A small network of at least 97 % on the bundled digits, in about two minutes.
+    /// A small network of at least 97 % on the bundled digits, in less than a minute.
     Quick,
     /// The paper's settings for MNIST.
     Mnist,
@@ -162,6 +165,25 @@ pub(super) fn parse_operators(text: &str) -> Result<[f64; 6], String> {
         .ok_or_else(|| format!("\"{text}\" is not six numbers, MO1 to MO6, between commas"))
 }
 
+/// The largest whole number of a TOML file, which a run writes its options to.
+const MAX_NUMBER: u64 = i64::MAX as u64;
+
+/// A number that a configuration file can state.
+pub(super) fn whole_number<T>() -> RangedU64ValueParser<T>
+where
+    T: TryFrom<u64> + Clone + Send + Sync + 'static,
+    <T as TryFrom<u64>>::Error: Send + Sync + 'static + std::error::Error,
+{
+    RangedU64ValueParser::new().range(0..=MAX_NUMBER)
+}
+
+/// A path that a configuration file can state: one in Unicode, as every text that comes here.
+// A result is what clap takes.
+#[expect(clippy::unnecessary_wraps)]
+pub(super) fn parse_path(text: &str) -> Result<PathBuf, Infallible> {
+    Ok(PathBuf::from(text))
+}
+
 /// Bytes, or KiB with a K, or MiB with an M.
 pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.strip_suffix(['K', 'M']) {
@@ -173,6 +195,7 @@ pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
         .parse()
         .ok()
         .and_then(|number: u64| number.checked_mul(unit))
+        .filter(|&bytes| bytes <= MAX_NUMBER)
         .ok_or_else(|| format!("\"{text}\" is no size: give bytes, or for example 64K or 1M"))
 }
 

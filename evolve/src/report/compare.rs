@@ -78,12 +78,17 @@ struct Statistic {
 /// that are drawn as CSV, and the charts as an SVG picture. Returns the three paths.
 ///
 /// # Errors
-/// A folder has no run with a generation, or a file cannot be written.
+/// A folder has no run with a generation, a file cannot be written, or `path` is that of the values or of
+/// the picture.
 pub fn write_comparison(folders: &[PathBuf], path: &Path) -> Result<[PathBuf; 3], ReportError> {
+    let (csv, svg) = (path.with_extension("csv"), path.with_extension("svg"));
+    if path == csv || path == svg {
+        let path = path.to_owned();
+        return Err(ReportError::PageName { path });
+    }
     let runs = folders.iter().map(|folder| Course::read(folder));
     let runs: Vec<Course> = runs.collect::<Result<_, _>>()?;
     let groups = groups(&runs);
-    let (csv, svg) = (path.with_extension("csv"), path.with_extension("svg"));
     write_file(path, comparison(&groups).into_string().as_bytes())?;
     write_file(&csv, values(&groups).as_bytes())?;
     let charts = QUANTITIES.map(|quantity| chart(&groups, quantity));

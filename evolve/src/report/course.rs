@@ -10,7 +10,6 @@ use runtime_nostd::q8_8::Product;
 
 use crate::config::Config;
 use crate::data::Data;
-use crate::evaluate::Arithmetic;
 use crate::history::{Event, History, Start};
 use crate::population::{Member, Population, Record, RecordError, Summary};
 use crate::report::ReportError;
@@ -66,10 +65,7 @@ impl Course {
 
     /// The arithmetic of the blob that the run writes.
     pub(super) fn product(&self) -> Product {
-        match self.config.arithmetic {
-            Arithmetic::Fixed(product) => product,
-            Arithmetic::Float => Product::Exact,
-        }
+        self.config.arithmetic.product()
     }
 
     /// Reads the run in `folder`.
@@ -105,9 +101,9 @@ impl Course {
             let folder = folder.to_owned();
             return Err(ReportError::NoGeneration { folder });
         };
-        // A finished run may have been continued with a larger budget.
-        let result =
-            read_result(folder)?.filter(|result| result.generations == population.generation);
+        // A run whose time was up has results, too, and a finished one may go on for more generations.
+        let wanted = config.settings.generations;
+        let result = read_result(folder)?.filter(|result| result.generations >= wanted);
         Ok(Self {
             name: name_of(folder),
             config,

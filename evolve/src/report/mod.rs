@@ -56,6 +56,12 @@ pub enum ReportError {
         /// The run's folder.
         folder: PathBuf,
     },
+    /// A page where the values or the picture go.
+    #[error("{}: the page's name cannot end in .csv or .svg: its values and its picture have these names", path.display())]
+    PageName {
+        /// The page.
+        path: PathBuf,
+    },
     /// `report.json` is not what a run writes.
     #[error("{}: {source}: {}", path.display(), ANEW)]
     Result {

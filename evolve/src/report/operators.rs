@@ -137,8 +137,8 @@ fn tally(course: &Course, by_id: &Ancestry<'_>, variation: Variation) -> Tally {
     tally
 }
 
-/// What happened to an individual, for the edge to its parent: `MO4 modify layer 2`,
-/// `crossover with #17 · MO1 weight reset, layer 0`.
+/// What happened to an individual, for the edge to its parent: `MO4 modify layer, layer 2`,
+/// `crossover with #17 · MO1 weight reset, layer 1`.
 pub(super) fn describe(birth: &Birth) -> String {
     let crossover = birth.mate.map(|mate| format!("crossover with #{mate}"));
     let mutation = birth.mutation.map(|Mutation { operator, layer }| {

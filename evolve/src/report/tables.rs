@@ -60,7 +60,7 @@ pub(super) fn polish(lines: &[PolishedLine]) -> Markup {
     html! {
         p {
             "Networks of the run's Pareto front (accuracy, parameters, MACs and arena) and the fittest "
-            "individual, trained further once evolution was over. Dval was looked at once, after that."
+            "individual, trained further once evolution was over. Nothing was chosen by Dval."
         }
         div.scroll {
             table {

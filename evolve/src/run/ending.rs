@@ -72,7 +72,7 @@ impl<B: Backend> Run<'_, B> {
         events.iter().try_for_each(|event| self.replay(event))
     }
 
-    /// The winner's and the polished networks' files, and the only look at Dval.
+    /// The winner's and the polished networks' files. Nobody looks at Dval anywhere else.
     pub(super) fn write_results(self) -> Result<(Report, Duration), RunError> {
         let population = self.progress.population.as_ref();
         let population = population.ok_or(SearchError::NoCandidates)?;
@@ -132,23 +132,21 @@ impl<B: Backend> Run<'_, B> {
             })
         });
         let polished: Vec<PolishedLine> = polished.collect::<Result<_, RunError>>()?;
-        if !polished.is_empty() {
-            let epochs = self.config.settings.polish.epochs;
-            let networks = chosen
-                .iter()
-                .zip(&polished)
-                .map(|((member, outcome), line)| {
-                    let mut network = self.origin.network_of(member);
-                    network.layers.clone_from(&outcome.network.layers);
-                    network.provenance += &format!(
-                        ", polished for {epochs} epochs: {:.2} % on Dtest, {:.2} % on Dval",
-                        100.0 * line.polished_test_accuracy,
-                        100.0 * line.polished_validation_accuracy,
-                    );
-                    (line.id, network)
-                });
-            write_polished(&self.folder, networks, product)?;
-        }
+        let epochs = self.config.settings.polish.epochs;
+        let networks = chosen
+            .iter()
+            .zip(&polished)
+            .map(|((member, outcome), line)| {
+                let mut network = self.origin.network_of(member);
+                network.layers.clone_from(&outcome.network.layers);
+                network.provenance += &format!(
+                    ", polished for {epochs} epochs: {:.2} % on Dtest, {:.2} % on Dval",
+                    100.0 * line.polished_test_accuracy,
+                    100.0 * line.polished_validation_accuracy,
+                );
+                (line.id, network)
+            });
+        write_polished(&self.folder, networks, product)?;
         let rejections = &self.progress.rejections;
         let count = |rejection| rejections.get(&rejection).copied().unwrap_or(0);
         let multiplication = match self.config.arithmetic {
@@ -197,6 +195,9 @@ fn write_polished(
     for (id, network) in networks {
         folder.put_network("polished", id, &network, product)?;
         ids.insert(id);
+    }
+    if ids.is_empty() && !folder.path().join("polished").exists() {
+        return Ok(());
     }
     folder.keep_networks("polished", &ids)
 }

@@ -64,10 +64,32 @@ fn damaged_results_are_written_again() {
     fs::write(folder.join("best/002.network"), "torn").unwrap();
     fs::write(folder.join("winner.q88"), "").unwrap();
     fs::write(folder.join("config.toml"), "seed = 4").unwrap();
-    fs::write(folder.join("front/stray.network"), "").unwrap();
+    fs::write(folder.join("front/000099.network"), "").unwrap();
     fs::remove_file(folder.join("generations.jsonl")).unwrap();
     succeed(&mut bench.resume(&folder));
     outcome(&folder).assert_is(&undamaged, "resumed");
+}
+
+#[test]
+fn files_of_others_are_neither_removed_nor_replaced() {
+    let bench = Bench::new();
+    let folder = bench.finished("run");
+    let notes = folder.join("front/notes.txt");
+    fs::write(&notes, "mine").unwrap();
+    fs::create_dir(folder.join("polished/own")).unwrap();
+    succeed(&mut bench.resume(&folder));
+    assert_eq!(fs::read_to_string(&notes).unwrap(), "mine");
+    assert!(folder.join("polished/own").is_dir());
+
+    let other = bench.path("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("config.toml"), "mine").unwrap();
+    let said = refusal(&mut bench.start(&other));
+    assert!(said.contains("config.toml: already there"), "{said}");
+    assert_eq!(
+        fs::read_to_string(other.join("config.toml")).unwrap(),
+        "mine"
+    );
 }
 
 #[test]

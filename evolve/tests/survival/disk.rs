@@ -41,14 +41,14 @@ fn a_result_that_cannot_be_written_is_named_and_costs_nothing_recorded() {
     let bench = Bench::new();
     let whole = bench.finished("whole");
     let folder = bench.path("run");
-    // A file where a folder has to be: what permissions do, also for the superuser.
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("best"), "").unwrap();
+    // A folder where a file is written: what permissions do, also for the superuser.
+    let obstacle = folder.join("front.jsonl.partial");
+    fs::create_dir_all(&obstacle).unwrap();
     let said = refusal(&mut bench.start(&folder));
-    let best = folder.join("best");
-    assert!(said.contains(&format!("{}: ", best.display())), "{said}");
+    let front = folder.join("front.jsonl");
+    assert!(said.contains(&format!("{}: ", front.display())), "{said}");
     assert_eq!(records(&folder), records(&whole)[..1]);
-    fs::remove_file(best).unwrap();
+    fs::remove_dir(obstacle).unwrap();
     succeed(&mut bench.resume(&folder));
     outcome(&folder).assert_is(&outcome(&whole), "resumed");
 }

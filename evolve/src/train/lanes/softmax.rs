@@ -38,7 +38,7 @@ pub(super) fn score(logits: &mut [Vector], labels: &[u8], batch: usize, smoothin
             logit.0[lane] = exponential(logit.0[lane] - greatest);
             sum += logit.0[lane];
         }
-        score.loss += f64::from(sum).ln() + f64::from(distance);
+        score.loss += libm::log(f64::from(sum)) + f64::from(distance);
         for logit in logits.iter_mut() {
             logit.0[lane] = logit.0[lane] * (share / sum) - everywhere;
         }
