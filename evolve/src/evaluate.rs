@@ -52,11 +52,14 @@ pub enum EvaluateError {
 }
 
 impl EvaluateError {
-    /// Whether the network's accumulators could overflow: it cannot be deployed as it is.
+    /// Whether the network's accumulators could overflow, or its weights have: it cannot be deployed as
+    /// it is.
     pub fn is_overflow(&self) -> bool {
         matches!(
             self,
-            Self::Export(ExportError::Write(WriteError::Overflow { .. }))
+            Self::Export(
+                ExportError::Write(WriteError::Overflow { .. }) | ExportError::NotFinite { .. }
+            )
         )
     }
 }

@@ -81,7 +81,7 @@ impl Display for Difference {
         match self {
             Self::Row { layer, y } => write!(
                 f,
-                "layer {layer}, row {y}: missing, or of another length, in the dump"
+                "layer {layer}, row {y}: only in the dump, missing there, or of another length"
             ),
             Self::Activation {
                 layer,

@@ -30,6 +30,16 @@ pub enum ExportError {
     /// It cannot be written, or its sums could overflow.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A parameter is no number, or an infinite one, once batch normalization is folded.
+    #[error(
+        "layer {layer}, filter {filter}: a weight or the bias is not finite once batch normalization is folded"
+    )]
+    NotFinite {
+        /// The layer.
+        layer: usize,
+        /// The filter.
+        filter: usize,
+    },
     /// There is nothing to measure scales with.
     #[error(
         "rescaling has {count} images of {images}, the network reads {network}: give the data set it \
@@ -73,6 +83,21 @@ pub fn export_rescaled(
     Ok((proven.into(), rescaling))
 }
 
+fn check_finite(folded: &Network) -> Result<(), ExportError> {
+    for (layer, parameters) in folded.layers.iter().map(|l| &l.parameters).enumerate() {
+        let Some(parameters) = parameters else {
+            continue;
+        };
+        let filters = parameters.weights.chunks(parameters.fan_in().max(1));
+        for (filter, (weights, bias)) in filters.zip(&parameters.bias).enumerate() {
+            if !weights.iter().chain([bias]).all(|value| value.is_finite()) {
+                return Err(ExportError::NotFinite { layer, filter });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A blob whose sums cannot overflow, and the scales it needed.
 #[derive(Clone, Debug)]
 pub(crate) struct Proven {
@@ -103,6 +128,7 @@ pub(crate) fn prove(
 ) -> Result<Proven, ExportError> {
     let mut scales = scales.clone();
     let mut scaled = scales.apply(network);
+    check_finite(&scaled)?;
     let mut frac_bits = format.weight_bits.most(&scaled);
     let mut first = None;
     loop {

@@ -1,4 +1,4 @@
-//! The trained network's file: magic, version, length, CRC-32, then the [`Network`] in `postcard`.
+//! The trained network's file: magic, version, CRC-32, then the [`Network`] in `postcard`.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -131,11 +131,17 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Network, FileError> {
 }
 
 /// Writes a file beside `path` and renames it once it is on disk: whoever reads it sees the old
-/// bytes or the new ones, also after a power loss.
+/// bytes or the new ones, also after a power loss. A link stays one, to the new file; into a device or a
+/// pipe the bytes are just written.
 ///
 /// # Errors
 /// Those of the file system.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = fs::canonicalize(path);
+    let path = target.as_deref().unwrap_or(path);
+    if fs::metadata(path).is_ok_and(|existing| !existing.is_file() && !existing.is_dir()) {
+        return fs::write(path, bytes);
+    }
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);

@@ -140,6 +140,12 @@ pub fn verify(
         let scale = f64::from(1u32 << logits.frac_bits());
         for (&raw, &value) in logits.raw().iter().zip(&logits_f32) {
             let difference = (f64::from(raw) / scale - f64::from(value)).abs();
+            // What is no number differs from any.
+            let difference = if difference.is_nan() {
+                f64::INFINITY
+            } else {
+                difference
+            };
             found.largest_difference = found.largest_difference.max(difference);
         }
     }

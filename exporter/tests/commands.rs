@@ -280,6 +280,47 @@ fn an_existing_file_survives_a_failed_export() {
 }
 
 #[test]
+fn an_output_replaces_no_input_and_no_other_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = folder.path().join("own.network");
+    fs::copy(NETWORK, &network).unwrap();
+    let before = fs::read(&network).unwrap();
+    let refusal = refused(&["export", text(&network), "-o", text(&network)]);
+    assert!(refusal.contains("this would replace"), "{refusal}");
+    assert_eq!(fs::read(&network).unwrap(), before);
+
+    let blob = folder.path().join("own.q88");
+    let refusal = refused(&["export", NETWORK, "-o", text(&blob), "--rust", text(&blob)]);
+    assert!(refusal.contains("this would replace"), "{refusal}");
+    let module = folder.path().join("nowhere/own.rs");
+    let refusal = refused(&[
+        "export",
+        NETWORK,
+        "-o",
+        text(&blob),
+        "--rust",
+        text(&module),
+    ]);
+    assert!(refusal.contains("create it first"), "{refusal}");
+    assert!(!blob.exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, link) = (
+        folder.path().join("blob.q88"),
+        folder.path().join("link.q88"),
+    );
+    fs::write(&target, "old").unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    printed(&["export", NETWORK, "-o", text(&link)]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_ne!(fs::read(&target).unwrap(), b"old");
+}
+
+#[test]
 fn a_network_is_drawn() {
     let (folder, blob) = exported();
     let svg = folder.path().join("network.svg");

@@ -100,10 +100,10 @@ impl Window {
     /// The window over the whole of `input`: average pooling with it is global average pooling.
     ///
     /// # Errors
-    /// [`GeometryError::MapTooLarge`] for maps of more than 255 rows or columns.
+    /// [`GeometryError::WindowTooLarge`] for maps of more than 255 rows or columns.
     pub const fn covering(input: Shape) -> Result<Self, GeometryError> {
         if input.height > u8::MAX as u16 || input.width > u8::MAX as u16 {
-            return Err(GeometryError::MapTooLarge);
+            return Err(GeometryError::WindowTooLarge);
         }
         let (rows, columns) = (input.height as u8, input.width as u8);
         Ok(Self {
@@ -344,6 +344,8 @@ pub enum GeometryError {
     EmptyMap,
     /// More than [`MAX_MAP_ELEMENTS`] elements.
     MapTooLarge,
+    /// A window over a map of more than 255 rows or columns.
+    WindowTooLarge,
     /// A filter of more than [`MAX_FAN_IN`] weights.
     FanInTooLarge,
     /// A kernel size or stride of 0.
@@ -373,6 +375,9 @@ impl core::fmt::Display for GeometryError {
         f.write_str(match self {
             Self::EmptyMap => "a feature map has a dimension of 0",
             Self::MapTooLarge => "a feature map has more than 2^24 elements",
+            Self::WindowTooLarge => {
+                "a window over the whole map would have more than 255 rows or columns"
+            }
             Self::FanInTooLarge => "a filter has more than 2^24 weights",
             Self::ZeroKernelOrStride => "kernel size or stride is 0",
             Self::KernelLargerThanMap => "the kernel is larger than the padded feature map",

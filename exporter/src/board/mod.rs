@@ -130,7 +130,7 @@ pub struct Fit {
     /// Bytes of the arena.
     pub arena_bytes: usize,
     /// Estimated cycles of one inference, with memory that never lets the core wait; `None` with
-    /// rounded products or weights of 8 bits.
+    /// rounded products.
     pub cycles: Option<f64>,
 }
 
@@ -233,10 +233,7 @@ impl Display for Fit {
                 "  time   {:.2} ms per inference, estimated: {cycles:.0} cycles, without wait states of flash",
                 cycles / (f64::from(*clock_mhz) * 1000.0),
             ),
-            None => writeln!(
-                f,
-                "  time   no estimate for rounded products or weights of 8 bits"
-            ),
+            None => writeln!(f, "  time   no estimate for rounded products"),
         }?;
         writeln!(
             f,

@@ -32,7 +32,9 @@ impl DiffLayers {
         let blob = read_blob(path)?;
         let model = parse(&blob, path)?;
         let pixels = std::fs::read(image).map_err(|error| in_file(image, &error))?;
-        let text = std::fs::read_to_string(dump).map_err(|error| in_file(dump, &error))?;
+        let text = std::fs::read(dump).map_err(|error| in_file(dump, &error))?;
+        // A serial line may have added noise.
+        let text = String::from_utf8_lossy(&text);
         let crc = Prefix::read(blob.as_bytes()).map_or(0, |prefix| prefix.crc);
         let device = Rows::of_dump(&text, crc).map_err(|error| in_file(dump, &error))?;
         let host = Rows::of_host(&model, &pixels).map_err(|error| in_file(image, &error))?;

@@ -16,7 +16,7 @@ use runtime_nostd::q8_8::Product;
 
 use super::board::BoardOptions;
 use super::data::DataOptions;
-use super::files::write_file;
+use super::files::{check_outputs, write_file};
 
 /// What to export, and where to.
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub(crate) struct Export {
     /// Store class names and provenance in the blob.
     #[arg(long)]
     metadata: bool,
-    /// Measure the accuracy on the test images, in f32 and in fixed point, and state it in the
+    /// Measure the accuracy on the test images, in f32 and in fixed point: print it, and state it in the
     /// provenance.
     #[arg(long)]
     accuracy: bool,
@@ -101,6 +101,12 @@ impl Export {
     /// Folds, quantizes, proves and writes.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
         let path = &self.network;
+        let outputs: Vec<&Path> = [Some(&self.output), self.rust.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(PathBuf::as_path)
+            .collect();
+        check_outputs(&outputs, &[path])?;
         let mut network = read_network(path)?;
         let format = self.format()?;
         let in_file = |error| format!("{}: {error}", path.display());
@@ -116,7 +122,9 @@ impl Export {
         warn_of_saturation(&exported);
         let mut blob = exported.blob;
         if self.accuracy {
-            network.provenance += &accuracy(&network, &blob, &self.data)?;
+            let accuracy = accuracy(&network, &blob, &self.data)?;
+            println!("accuracy: {accuracy}");
+            network.provenance += &format!("; {accuracy}");
         }
         if self.metadata {
             blob = append_metadata(&blob, &network)?;
@@ -180,7 +188,7 @@ fn accuracy(network: &Network, blob: &Blob, data: &DataOptions) -> Result<String
     let percent = |count: usize| 100.0 * count as f64 / found.images as f64;
     let which = if data.test.is_empty() { "" } else { "test " };
     Ok(format!(
-        "; {:.2} % in f32 and {:.2} % in fixed point on {} {which}images of {}",
+        "{:.2} % in f32 and {:.2} % in fixed point on {} {which}images of {}",
         percent(found.correct_f32),
         percent(found.correct_fixed),
         found.images,
@@ -192,6 +200,13 @@ fn accuracy(network: &Network, blob: &Blob, data: &DataOptions) -> Result<String
 fn add_golden(blob: &Blob, count: usize, data: &DataOptions) -> Result<Blob, Box<dyn Error>> {
     let data = data.load()?;
     let images = data.test_or_all();
+    let (found, needed) = (images.shape(), blob.model()?.input());
+    if found != needed {
+        let name = &data.name;
+        return Err(
+            format!("{name}: its images are {found}, the network reads {needed}: give --golden the data set it was made for").into(),
+        );
+    }
     if count > images.len() {
         let found = images.len();
         return Err(format!("{}: only {found} test images for --golden", data.name).into());

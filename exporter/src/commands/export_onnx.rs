@@ -7,7 +7,7 @@ use clap::Args;
 use exporter::file::read_network;
 use exporter::onnx;
 
-use super::files::write_file;
+use super::files::{check_outputs, write_file};
 
 /// What to export, and where to.
 #[derive(Debug, Args)]
@@ -26,6 +26,7 @@ pub(crate) struct ExportOnnx {
 impl ExportOnnx {
     /// Writes the model.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
+        check_outputs(&[&self.output], &[&self.network])?;
         let network = read_network(&self.network)?;
         let in_file = |error: &dyn Error| format!("{}: {error}", self.network.display());
         let model = if self.integer {

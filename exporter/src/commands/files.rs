@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use exporter::file::write_atomically;
+use exporter::file::{check_folder, write_atomically};
 use exporter::write::Blob;
 use runtime_nostd::{Model, ParseError};
 
@@ -18,6 +18,29 @@ pub(crate) fn parse<'a>(blob: &'a Blob, path: &Path) -> Result<Model<'a>, String
         };
         format!("{}: {error}{hint}", path.display())
     })
+}
+
+/// Refuses outputs that cannot be written, or that would replace an input or one another, before any work.
+pub(crate) fn check_outputs(outputs: &[&Path], inputs: &[&Path]) -> Result<(), String> {
+    for (index, output) in outputs.iter().enumerate() {
+        check_folder(output).map_err(|error| error.to_string())?;
+        let mut others = outputs[..index].iter().chain(inputs);
+        if let Some(other) = others.find(|other| is_same(output, other)) {
+            let (output, other) = (output.display(), other.display());
+            return Err(format!(
+                "{output}: this would replace {other}: give another file to write"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        // What is not there yet can only be the same by its name.
+        _ => std::path::absolute(a).ok() == std::path::absolute(b).ok(),
+    }
 }
 
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), String> {

@@ -7,6 +7,8 @@ use clap::{Args, ValueEnum};
 use exporter::file::write_network;
 use exporter::onnx::{Normalization, PixelRange, import_file};
 
+use super::files::check_outputs;
+
 /// What to import, and what its pixels mean.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
@@ -66,6 +68,7 @@ impl Import {
             std: self.std.clone(),
             zero: self.zero.clone(),
         };
+        check_outputs(&[&self.output], &[&self.model])?;
         let in_file = |error| format!("{}: {error}", self.model.display());
         let imported = import_file(&self.model, &normalization).map_err(in_file)?;
         let mut network = imported.network;

@@ -8,7 +8,7 @@ use exporter::inspect::Inspection;
 use exporter::network_svg::picture;
 
 use super::board::BoardOptions;
-use super::files::{parse, read_blob, write_file};
+use super::files::{check_outputs, parse, read_blob, write_file};
 
 /// What to inspect.
 #[derive(Debug, Args)]
@@ -26,6 +26,10 @@ pub(crate) struct Inspect {
 impl Inspect {
     /// Prints the table, and whether the network fits.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
+        check_outputs(
+            &self.svg.as_deref().into_iter().collect::<Vec<_>>(),
+            &[&self.blob],
+        )?;
         let blob = read_blob(&self.blob)?;
         let model = parse(&blob, &self.blob)?;
         print!("{}", Inspection::new(&model, blob.as_bytes().len()));

@@ -27,9 +27,12 @@ impl Folder {
         let mut files = Vec::new();
         for entry in fs::read_dir(&path).map_err(unreadable(&path))? {
             let file = entry.map_err(unreadable(&path))?.path();
+            // Before anything is asked of it: editors leave hidden links that lead nowhere.
+            if name(&file).starts_with('.') {
+                continue;
+            }
             // Opening a pipe or a device could wait forever.
-            let is_file = fs::metadata(&file).map_err(unreadable(&file))?.is_file();
-            if is_file && !name(&file).starts_with('.') {
+            if fs::metadata(&file).map_err(unreadable(&file))?.is_file() {
                 files.push(file);
             }
         }

@@ -8,7 +8,8 @@ use self::listing::{ImageFile, Listing};
 use self::options::ImageOptions;
 use super::folder::{Folder, Role};
 use super::{
-    Dataset, DatasetError, FEW_IMAGES, Images, LoadObserver, Notice, Skipped, SkippedFiles,
+    Dataset, DatasetError, FEW_IMAGES, Images, LoadObserver, Notice, SkipReason, Skipped,
+    SkippedFiles,
 };
 
 mod cache;
@@ -74,6 +75,11 @@ fn decode_and_keep(
 ) -> Result<Decoded, DatasetError> {
     let decoded = decode_all(root, listing, options, observer)?;
     let path = cache.path.clone();
+    // What could not be read may be readable the next time, of which its length and time say nothing.
+    let is_unread = |(_, reason): &(usize, SkipReason)| matches!(reason, SkipReason::Unreadable(_));
+    if decoded.skipped.iter().any(is_unread) {
+        return Ok(decoded);
+    }
     if let Err(reason) = cache.write(&decoded) {
         observer.tell(&Notice::CacheNotWritten { path, reason });
     }

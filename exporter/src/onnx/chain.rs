@@ -139,6 +139,9 @@ impl Chain {
 
     /// Appends the sum of two layers' outputs.
     pub(super) fn append_add(&mut self, a: usize, b: usize) -> Result<usize, Refusal> {
+        if a == b {
+            return Err(Refusal::Form("adds a map to itself, which no layer can"));
+        }
         // The last layer is one operand without a branch.
         let (operand, from) = if b + 1 == self.layers.len() {
             (b, a)

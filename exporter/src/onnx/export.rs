@@ -13,7 +13,7 @@ use crate::network::{BATCH_NORM_EPSILON, BatchNorm, Layer, Network, NetworkError
 ///
 /// It reads the device's images, bytes in `[batch, rows, columns, channels]`, and normalizes them.
 /// Behind that, maps are `[batch, channels, rows, columns]`. What [`import`](super::import) makes of
-/// it is the same network, bit for bit.
+/// it computes the same, bit for bit.
 ///
 /// # Errors
 /// The network contradicts itself.

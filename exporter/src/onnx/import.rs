@@ -13,9 +13,11 @@ use super::error::{ImportError, Refusal};
 use super::interface::{count_readers, image_map};
 use super::node::Node;
 use super::normalize::Normalization;
+use super::proto::tensor_proto::DataType;
 use super::proto::{GraphProto, MAX_FILE_BYTES, ModelProto, OperatorSetIdProto, decode};
 use super::tensor::Tensor;
 use super::value::{Form, Map, Padding, Value};
+use crate::fold::fold;
 use crate::network::{Input, Layer, Network, Parameters};
 
 /// The oldest and the newest version of the operators that are read.
@@ -78,6 +80,7 @@ pub fn import(bytes: &[u8], normalization: &Normalization) -> Result<Imported, I
     };
     network.check()?;
     check_finite(&network)?;
+    check_finite(&fold(&network))?;
     Ok(Imported {
         network,
         padding_error: chain.padding_error,
@@ -185,7 +188,8 @@ impl<'m> Reader<'m> {
     }
 
     fn read(&mut self, node: Node<'m>) -> Result<(), Refusal> {
-        if self.probabilities.is_some() && self.probabilities == node.input(0) {
+        let mut inputs = node.0.input.iter().map(String::as_str);
+        if inputs.any(|name| Some(name) == self.probabilities) {
             return Err(Refusal::NotLast);
         }
         match node.operator() {
@@ -212,7 +216,8 @@ impl<'m> Reader<'m> {
             "Squeeze" | "Unsqueeze" => self.squeeze(node),
             "Transpose" => self.transpose(node),
             "Shape" | "Gather" | "Slice" | "Concat" => self.shape_arithmetic(node),
-            "Identity" | "Cast" => self.rename(node, self.value(node, 0)?.clone()),
+            "Identity" => self.rename(node, self.value(node, 0)?.clone()),
+            "Cast" => self.cast(node),
             "Dropout" => self.dropout(node),
             "Softmax" | "LogSoftmax" => self.softmax(node),
             _ => Err(Refusal::Operator),
@@ -367,6 +372,27 @@ impl<'m> Reader<'m> {
             Value::Map(map) => self.bind(name, map, Value::Map),
             Value::Padded(map, padding) => self.bind(name, map, |map| Value::Padded(map, padding)),
         }
+    }
+
+    /// `Cast`: a map stays one of floating-point numbers; constants say their type when they are read.
+    fn cast(&mut self, node: Node<'m>) -> Result<(), Refusal> {
+        let value = self.value(node, 0)?.clone();
+        let to = node.int("to").unwrap_or(0);
+        let target = i32::try_from(to)
+            .ok()
+            .and_then(|to| DataType::try_from(to).ok());
+        let is_real = matches!(
+            target,
+            Some(DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16)
+        );
+        if !is_real && !matches!(value, Value::Constant(_)) {
+            return Err(Refusal::Attribute {
+                name: "to",
+                found: target.map_or(to.to_string(), |target| target.as_str_name().to_lowercase()),
+                supported: "a map can be cast to floating-point numbers only",
+            });
+        }
+        self.rename(node, value)
     }
 
     /// `Dropout` only does something in training, which older models cannot ask for.

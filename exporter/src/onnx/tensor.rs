@@ -52,6 +52,10 @@ impl Tensor {
         let impossible = || TensorError::Dimensions(tensor.dims.clone());
         let dims = tensor.dims.iter().map(|&dim| usize::try_from(dim).ok());
         let dims: Vec<usize> = dims.collect::<Option<_>>().ok_or_else(impossible)?;
+        // An empty list may be a shape, an empty matrix is nothing.
+        if dims.len() > 1 && dims.contains(&0) {
+            return Err(impossible());
+        }
         let product = |product: usize, &dim: &usize| product.checked_mul(dim);
         let expected = dims.iter().try_fold(1, product).ok_or_else(impossible)?;
         let found = match &elements {
@@ -168,6 +172,11 @@ mod tests {
         assert_eq!(
             read(&beyond, &[]),
             Err(TensorError::Dimensions(beyond.to_vec()))
+        );
+        let empty = [0, 1 << 50];
+        assert_eq!(
+            read(&empty, &[]),
+            Err(TensorError::Dimensions(empty.to_vec()))
         );
         assert_eq!(read(&[-1], &[]), Err(TensorError::Dimensions(vec![-1])));
         assert_eq!(read(&[1], &[0; 5]), Err(TensorError::Ragged { bytes: 5 }));

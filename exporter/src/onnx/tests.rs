@@ -148,6 +148,63 @@ fn zeros_that_are_no_padding_of_a_convolution_are_refused() {
 }
 
 #[test]
+fn a_map_is_not_cast_to_integers() {
+    let refused = refusal(&model(2 * 4 * 3, |graph, map| {
+        let map = conv(graph, &map, Vec::new());
+        let cut = graph.node("Cast", &[&map], cast_to(DataType::Int64));
+        graph.node("Cast", &[&cut], cast_to(DataType::Float))
+    }));
+    assert!(
+        refused.contains("int64: a map can be cast to floating-point numbers only"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_softmax_is_refused_as_any_input_of_another_node() {
+    for softmax_first in [false, true] {
+        let refused = refusal(&model(CLASSES, |graph, map| {
+            let row = graph.node("Flatten", &[&map], Vec::new());
+            let features = 6 * 5 * CHANNELS;
+            let weights = graph.floats(&[features, CLASSES], &values(features * CLASSES));
+            let logits = graph.node("MatMul", &[&row, &weights], Vec::new());
+            let softmax = graph.node("Softmax", &[&logits], vec![int("axis", 1)]);
+            let prior = graph.floats(&[CLASSES], &values(CLASSES));
+            let inputs = if softmax_first {
+                [&softmax, &prior]
+            } else {
+                [&prior, &softmax]
+            };
+            graph.node("Add", &inputs.map(String::as_str), Vec::new())
+        }));
+        assert!(refused.contains("(Add): reads a softmax"), "{refused}");
+    }
+}
+
+#[test]
+fn a_map_is_not_added_to_itself() {
+    let refused = refusal(&model(2 * 4 * 3, |graph, map| {
+        let map = conv(graph, &map, Vec::new());
+        graph.node("Add", &[&map, &map], Vec::new())
+    }));
+    assert!(refused.contains("adds a map to itself"), "{refused}");
+}
+
+#[test]
+fn what_folds_to_no_number_is_refused() {
+    let refused = refusal(&model(2 * 4 * 3, |graph, map| {
+        let map = conv(graph, &map, Vec::new());
+        let [one, variance] = [1.0, -1.0].map(|value| graph.floats(&[2], &[value; 2]));
+        graph.node(
+            "BatchNormalization",
+            &[&map, &one, &one, &one, &variance],
+            Vec::new(),
+        )
+    }));
+    assert!(refused.contains("not a number"), "{refused}");
+}
+
+#[test]
 fn relu_with_a_maximum_has_three_forms() {
     let clip = model(2 * 4 * 3, |graph, map| {
         let map = conv(graph, &map, Vec::new());

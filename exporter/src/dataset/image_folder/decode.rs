@@ -20,8 +20,7 @@ const MAX_SIDE: u32 = 16_384;
 /// in RGB. A file may promise any number of pixels in few bytes.
 const MAX_BYTES: u64 = 1 << 28;
 
-const JPEG_SCAN: [u8; 2] = [0xff, 0xda];
-const JPEG_END: [u8; 2] = [0xff, 0xd9];
+const JPEG_END: u8 = 0xd9;
 
 /// What transparent pixels show: white, as on a page.
 const BACKGROUND: u32 = 255;
@@ -126,11 +125,30 @@ fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder, SkipReason> {
     Ok(decoder)
 }
 
-/// Whether a JPEG file ends behind its last scan: the decoder fills up what is missing.
+/// Whether a JPEG image is there to its end: the decoder fills up what is missing. What follows the image
+/// in the file, as the film of a phone's photograph, is nobody's business.
 fn has_end(bytes: &[u8]) -> bool {
-    let scan = bytes.windows(2).rposition(|pair| pair == JPEG_SCAN);
-    let scan = scan.map_or(&[][..], |start| &bytes[start..]);
-    scan.windows(2).any(|pair| pair == JPEG_END)
+    // Behind the marker that starts the image.
+    let mut rest = bytes.get(2..).unwrap_or(&[]);
+    loop {
+        rest = match *rest {
+            [0xff, JPEG_END, ..] => return true,
+            // A segment of its own length, which a scan's compressed data follow.
+            [0xff, marker, high, low, ..] if is_segment(marker) => {
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                rest.get(2 + length..).unwrap_or(&[])
+            }
+            [] => return false,
+            // Compressed data, filling, or a marker without a length.
+            _ => &rest[1..],
+        };
+    }
+}
+
+/// Whether a length follows the marker: not a zero that follows a byte 0xff of data, nor a restart, nor
+/// filling.
+fn is_segment(marker: u8) -> bool {
+    !matches!(marker, 0x00 | 0x01 | 0xd0..=0xd8 | 0xff)
 }
 
 fn too_large(width: u32, height: u32) -> SkipReason {

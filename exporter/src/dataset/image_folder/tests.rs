@@ -321,6 +321,22 @@ fn images_are_turned_upright() {
 }
 
 #[test]
+fn what_follows_a_jpeg_image_in_its_file_is_ignored() {
+    let mut jpeg = encoded(GrayImage::new(64, 64), ImageFormat::Jpeg);
+    jpeg.extend(b"a film \xff\xda of a phone");
+    let root = folder(&[("a/1.jpg", jpeg), ("b/1.png", gray(64, 64, 9))]);
+    assert_eq!(loaded(&root, STRICT).train.shape(), Shape::new(64, 64, 1));
+}
+
+#[cfg(unix)]
+#[test]
+fn hidden_links_that_lead_nowhere_are_ignored() {
+    let root = folder(&[("a/1.png", gray(8, 8, 1)), ("b/1.png", gray(8, 8, 9))]);
+    std::os::unix::fs::symlink("nowhere", root.path().join(".#notes.txt")).unwrap();
+    assert_eq!(loaded(&root, STRICT).train.shape(), Shape::new(8, 8, 1));
+}
+
+#[test]
 fn unusable_files_are_left_out_and_listed() {
     let png = gray(8, 8, 1);
     let jpeg = encoded(GrayImage::new(64, 64), ImageFormat::Jpeg);
