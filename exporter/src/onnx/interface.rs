@@ -53,10 +53,12 @@ pub(super) fn image_map(
 fn order_of_image(graph: &GraphProto, image: &ValueInfoProto) -> Order {
     let mut name = image.name();
     for node in graph.node.iter().map(Node) {
-        if node.input(0) != Some(name) {
+        if !node.0.input.iter().any(|input| input == name) {
             continue;
         }
         match node.operator() {
+            // Does nothing to it.
+            "Shape" => {}
             "Transpose" if node.ints("perm") == Some(&[0, 3, 1, 2]) => return Order::Hwc,
             // Converters write the transposition of one channel as a new shape.
             "Reshape" => return order_of_one_channel(image),

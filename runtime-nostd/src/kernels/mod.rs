@@ -17,7 +17,7 @@ use crate::blob::GROUP;
 use crate::ops::pool::{self, Columns, Seen};
 use crate::weights8::{self, NarrowFilters};
 
-/// Kernel sizes and channels of the convolutions of stride 1 that the feature `unrolled` has kernels for,
+/// Kernel sizes and channels of the convolutions of stride 1 that the feature `fast` has kernels for,
 /// on cores with the DSP extension: square windows, for groups of four filters.
 pub const UNROLLED_SHAPES: [(usize, usize); 5] = [(3, 1), (3, 3), (5, 1), (5, 8), (3, 16)];
 
