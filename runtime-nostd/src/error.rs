@@ -176,7 +176,11 @@ impl fmt::Display for ParseError {
                 "layer {layer}: an activation behind an operation that has none"
             ),
             Self::FracBits { layer, frac_bits } => {
-                write!(f, "layer {layer}: {frac_bits} fractional bits not allowed")
+                write!(
+                    f,
+                    "layer {layer}: {frac_bits} fractional bits; at most 15 are allowed, and only 8 with \
+                     rounded products"
+                )
             }
             Self::ParametersLength { layer } => {
                 write!(f, "layer {layer}: parameters missing or left over")

@@ -184,7 +184,7 @@ const fn check_exponents(exponents: &[u8], layer: usize) -> Result<(), ParseErro
     Ok(())
 }
 
-const fn all_zero(mut bytes: &[u8]) -> bool {
+pub(crate) const fn all_zero(mut bytes: &[u8]) -> bool {
     while let [byte, rest @ ..] = bytes {
         if *byte != 0 {
             return false;

@@ -11,7 +11,7 @@ use crate::bound::{Bound, BoundError};
 use crate::error::ParseError;
 use crate::feature::Feature;
 use crate::geometry::{Keep, Shape};
-use crate::layer::Layer;
+use crate::layer::{Layer, all_zero};
 use crate::plan::{Image, expansion, plan};
 use crate::q8_8::{ACTIVATION_FRAC_BITS, Product};
 use crate::schedule::Progress;
@@ -50,10 +50,12 @@ impl<'a, const LAYERS: usize> Model<'a, LAYERS> {
             .get(PREFIX_BYTES..)
             .and_then(|rest| rest.get(..prefix.record_bytes as usize))
             .ok_or(ParseError::Sections)?;
-        let parameters = blob
-            .get(prefix.parameters_offset as usize..)
+        let filling = blob
+            .get(PREFIX_BYTES + records.len()..prefix.parameters_offset as usize)
+            .filter(|filling| filling.len() < ALIGNMENT && all_zero(filling));
+        let parameters = filling
+            .and_then(|_| blob.get(prefix.parameters_offset as usize..))
             .and_then(|rest| rest.get(..prefix.parameters_bytes as usize))
-            .filter(|_| prefix.parameters_offset as usize >= PREFIX_BYTES + records.len())
             .ok_or(ParseError::Sections)?;
         let behind = prefix
             .parameters_offset

@@ -136,6 +136,11 @@ fn a_misaligned_blob_is_refused() {
 }
 
 #[test]
+fn bytes_between_records_and_parameters_must_be_zero() {
+    assert_eq!(refusal_of(&GOLDEN, 73, 0, 1), ParseError::Sections);
+}
+
+#[test]
 fn a_smaller_capacity_is_refused() {
     let blob = blob();
     let error = Model::<2>::parse(blob.as_bytes()).unwrap_err();
@@ -264,9 +269,9 @@ fn what_inference_could_stumble_over_is_refused() {
     let geometry = |layer, error| ParseError::Geometry { layer, error };
     let cases = [
         (
-            "records too short",
+            "records too short, and something behind them",
             refusal(20, 41, 40),
-            ParseError::Records,
+            ParseError::Sections,
         ),
         (
             "parameters beyond the end",

@@ -3,8 +3,51 @@
 use exporter::quantize::FixedNetwork;
 use exporter::write::{chain_of, write, write_with_cuts};
 use proptest::prelude::*;
-use runtime_nostd::Chain;
+use runtime_nostd::geometry::{Activation, Op, Shape, Window};
+use runtime_nostd::q8_8::Product;
+use runtime_nostd::{Batch, Chain};
 use tests::{random_network, reference};
+
+/// Sounds and the like: windows lie over more rows than a row of pixels can have columns.
+#[test]
+fn logits_of_high_images_are_the_references() {
+    for (rows, kernel, stride) in [(8000, 80, 4), (4000, 3, 1), (2500, 100, 7)] {
+        let convolution = Op::Conv {
+            out_channels: 3,
+            window: Window {
+                kernel_h: kernel,
+                stride_h: stride,
+                ..Window::square(1, 1, 0)
+            },
+        };
+        let overlapping = Op::MaxPool {
+            window: Window {
+                kernel_h: 5,
+                stride_h: 3,
+                ..Window::square(1, 1, 0)
+            },
+        };
+        let hidden = [
+            (convolution, Activation::Relu),
+            (overlapping, Activation::Linear),
+        ];
+        let network = random_network::build(Shape::new(rows, 1, 1), Product::Exact, &hidden, 4, 1);
+        assert_eq!(network.layers.len(), 3);
+        let blob = write(&network).expect("random networks are within bounds");
+        let model = blob.model().expect("the writer has parsed it");
+        let pixels = random_network::pixels(network.input.shape, 1);
+        let expected = reference::logits(&network, &pixels);
+        let widened = |raw: &[i32]| raw.iter().map(|&raw| raw.into()).collect::<Vec<i64>>();
+        let mut scratch = vec![-1; model.arena_bytes() / 4];
+        let logits = model.infer(&mut scratch, &pixels).expect("lengths fit");
+        assert_eq!(widened(logits.raw()), expected, "{rows} rows");
+        Batch::new(&model)
+            .infer([pixels.as_slice()], |_, logits| {
+                assert_eq!(widened(logits.raw()), expected, "{rows} rows, side by side");
+            })
+            .expect("lengths fit");
+    }
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]

@@ -15,6 +15,11 @@ use super::network;
 /// what `evolve data DIR --samples` has written in their place.
 static DIGITS: &[u8] = include_bytes!("demo/digits.raw");
 
+const _: () = assert!(
+    DIGITS.len() == network::CLASSES * network::IMAGE_BYTES,
+    "demo/digits.raw is not for this network: evolve data DIR --samples writes the images of its classes"
+);
+
 /// Checks the network on its golden vectors, then prints what it says to each image, and what each of
 /// its layers takes.
 pub(crate) fn run(
