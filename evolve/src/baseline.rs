@@ -238,7 +238,6 @@ mod tests {
     use runtime_nostd::geometry::Shape;
 
     use super::*;
-
     use crate::settings::Settings;
 
     fn cifar_space() -> SearchSpace {

@@ -129,14 +129,14 @@ fn check_same(run: &PlannedRun, started: &Config) -> Result<(), ExperimentError>
     }
 }
 
-/// Whether a run has the results of all its generations. One whose time was up has results, too.
+/// Whether a run has the results of all its generations.
 fn is_finished(run: &PlannedRun) -> Result<bool, ExperimentError> {
     // The last file that a run writes.
     if !run.folder.join("timing.json").exists() {
         return Ok(false);
     }
     let report: Report = read_json(&run.folder.join("report.json"))?;
-    Ok(report.generations >= run.config.settings.generations)
+    Ok(report.is_final(&run.config.settings))
 }
 
 /// Trains the network that all runs start from, unless it is there already.

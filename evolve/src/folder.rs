@@ -226,7 +226,9 @@ impl Folder {
     /// A file cannot be removed; the error names it.
     pub fn keep_networks(&self, name: &str, ids: &BTreeSet<u64>) -> Result<(), FileError> {
         let folder = self.path.join(name);
-        create_folder(&folder)?;
+        if !folder.exists() {
+            return Ok(());
+        }
         let expected: BTreeSet<String> = ids.iter().flat_map(|&id| network_names(id)).collect();
         for entry in fs::read_dir(&folder).map_err(|source| at(&folder, source))? {
             let entry = entry.map_err(|source| at(&folder, source))?;

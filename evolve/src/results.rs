@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::population::{Member, Population, Record, Rejection};
 use crate::select::Candidate;
+use crate::settings::Settings;
 
 /// A line of `generations.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,6 +69,14 @@ pub struct Report {
     /// The Pareto front and the winner before and after their polish, smallest network first; empty
     /// if there was none.
     pub polished: Vec<PolishedLine>,
+}
+
+impl Report {
+    /// Whether these are the results of all generations that `settings` want: a run whose time was up has
+    /// results, too.
+    pub fn is_final(&self, settings: &Settings) -> bool {
+        self.generations >= settings.generations
+    }
 }
 
 /// The contents of `timing.json`: the only result that the seed does not determine.

@@ -393,6 +393,13 @@ mod tests {
     }
 
     #[test]
+    fn settings_survive_serialization() {
+        let settings = Settings::cifar10();
+        let json = serde_json::to_string(&settings).unwrap();
+        assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
+    }
+
+    #[test]
     fn what_is_out_of_range_is_named() {
         let mut settings = Settings::mnist();
         settings.variation.operators.add_layer = f64::NAN;

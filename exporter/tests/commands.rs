@@ -47,6 +47,11 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("a Unicode path")
 }
 
+/// The arguments that export the network and a module.
+fn with_module<'a>(blob: &'a Path, module: &'a Path) -> [&'a str; 6] {
+    ["export", NETWORK, "-o", text(blob), "--rust", text(module)]
+}
+
 /// A blob exported into a new folder.
 fn exported() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -60,14 +65,7 @@ fn export_inspect_verify() {
     let (folder, blob) = exported();
     let module = folder.path().join("src").join("network.rs");
     fs::create_dir(folder.path().join("src")).expect("a folder");
-    let said = printed(&[
-        "export",
-        NETWORK,
-        "-o",
-        text(&blob),
-        "--rust",
-        text(&module),
-    ]);
+    let said = printed(&with_module(&blob, &module));
     let bytes = fs::read(&blob).expect("the blob").len();
     assert!(said.contains(&format!("{bytes} bytes of flash")), "{said}");
 
@@ -290,17 +288,10 @@ fn an_output_replaces_no_input_and_no_other_output() {
     assert_eq!(fs::read(&network).unwrap(), before);
 
     let blob = folder.path().join("own.q88");
-    let refusal = refused(&["export", NETWORK, "-o", text(&blob), "--rust", text(&blob)]);
+    let refusal = refused(&with_module(&blob, &blob));
     assert!(refusal.contains("this would replace"), "{refusal}");
     let module = folder.path().join("nowhere/own.rs");
-    let refusal = refused(&[
-        "export",
-        NETWORK,
-        "-o",
-        text(&blob),
-        "--rust",
-        text(&module),
-    ]);
+    let refusal = refused(&with_module(&blob, &module));
     assert!(refusal.contains("create it first"), "{refusal}");
     assert!(!blob.exists());
 }

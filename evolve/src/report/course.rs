@@ -101,9 +101,8 @@ impl Course {
             let folder = folder.to_owned();
             return Err(ReportError::NoGeneration { folder });
         };
-        // A run whose time was up has results, too, and a finished one may go on for more generations.
-        let wanted = config.settings.generations;
-        let result = read_result(folder)?.filter(|result| result.generations >= wanted);
+        // A finished run may go on for more generations.
+        let result = read_result(folder)?.filter(|result| result.is_final(&config.settings));
         Ok(Self {
             name: name_of(folder),
             config,

@@ -196,9 +196,6 @@ fn write_polished(
         folder.put_network("polished", id, &network, product)?;
         ids.insert(id);
     }
-    if ids.is_empty() && !folder.path().join("polished").exists() {
-        return Ok(());
-    }
     folder.keep_networks("polished", &ids)
 }
 

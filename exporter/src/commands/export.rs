@@ -101,12 +101,7 @@ impl Export {
     /// Folds, quantizes, proves and writes.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
         let path = &self.network;
-        let outputs: Vec<&Path> = [Some(&self.output), self.rust.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(PathBuf::as_path)
-            .collect();
-        check_outputs(&outputs, &[path])?;
+        check_outputs(path, [&self.output].into_iter().chain(&self.rust))?;
         let mut network = read_network(path)?;
         let format = self.format()?;
         let in_file = |error| format!("{}: {error}", path.display());

@@ -26,7 +26,7 @@ pub(crate) struct ExportOnnx {
 impl ExportOnnx {
     /// Writes the model.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
-        check_outputs(&[&self.output], &[&self.network])?;
+        check_outputs(&self.network, [&self.output])?;
         let network = read_network(&self.network)?;
         let in_file = |error: &dyn Error| format!("{}: {error}", self.network.display());
         let model = if self.integer {

@@ -1,6 +1,6 @@
 //! Files in, files out, with their names in the errors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use exporter::file::{check_folder, write_atomically};
 use exporter::write::Blob;
@@ -20,17 +20,22 @@ pub(crate) fn parse<'a>(blob: &'a Blob, path: &Path) -> Result<Model<'a>, String
     })
 }
 
-/// Refuses outputs that cannot be written, or that would replace an input or one another, before any work.
-pub(crate) fn check_outputs(outputs: &[&Path], inputs: &[&Path]) -> Result<(), String> {
-    for (index, output) in outputs.iter().enumerate() {
+/// Refuses outputs that cannot be written, or that would replace the input or one another, before any
+/// work.
+pub(crate) fn check_outputs<'p>(
+    input: &'p Path,
+    outputs: impl IntoIterator<Item = &'p PathBuf>,
+) -> Result<(), String> {
+    let mut others = vec![input];
+    for output in outputs {
         check_folder(output).map_err(|error| error.to_string())?;
-        let mut others = outputs[..index].iter().chain(inputs);
-        if let Some(other) = others.find(|other| is_same(output, other)) {
+        if let Some(other) = others.iter().find(|other| is_same(output, other)) {
             let (output, other) = (output.display(), other.display());
             return Err(format!(
                 "{output}: this would replace {other}: give another file to write"
             ));
         }
+        others.push(output);
     }
     Ok(())
 }

@@ -68,7 +68,7 @@ impl Import {
             std: self.std.clone(),
             zero: self.zero.clone(),
         };
-        check_outputs(&[&self.output], &[&self.model])?;
+        check_outputs(&self.model, [&self.output])?;
         let in_file = |error| format!("{}: {error}", self.model.display());
         let imported = import_file(&self.model, &normalization).map_err(in_file)?;
         let mut network = imported.network;

@@ -26,10 +26,7 @@ pub(crate) struct Inspect {
 impl Inspect {
     /// Prints the table, and whether the network fits.
     pub(crate) fn run(&self) -> Result<(), Box<dyn Error>> {
-        check_outputs(
-            &self.svg.as_deref().into_iter().collect::<Vec<_>>(),
-            &[&self.blob],
-        )?;
+        check_outputs(&self.blob, &self.svg)?;
         let blob = read_blob(&self.blob)?;
         let model = parse(&blob, &self.blob)?;
         print!("{}", Inspection::new(&model, blob.as_bytes().len()));
